@@ -1,0 +1,233 @@
+"""One frozen settings object, made once: flags over environment over settings file over a running lake over defaults.
+
+The environment's prefix is ``STAC_RUCIO_SYNC_`` and ``__`` goes one level down
+(``STAC_RUCIO_SYNC_DATABASE__URL``); the file is TOML. Nothing is read at import.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from stac_rucio_sync.errors import UsageError
+
+ENVIRONMENT_PREFIX = "STAC_RUCIO_SYNC_"
+
+
+class _Section(BaseModel):
+    """A section: unknown keys are refused, so that a typing error cannot pass for a setting."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Database(_Section):
+    """The PostgreSQL database with pgSphere."""
+
+    url: SecretStr | None = None
+    """``postgresql://`` URL of the role that the sync writes as."""
+    admin_url: SecretStr | None = None
+    """URL of a role that may create schemas and roles: for ``db apply`` only."""
+    reader_url: SecretStr | None = None
+    """URL of the role that the services read as."""
+
+
+class Rucio(_Section):
+    """The Rucio server, by the client's own configuration file."""
+
+    config: Path | None = None
+    """A rucio.cfg with any ``auth_type`` of Rucio's client; unset: what ``RUCIO_CONFIG`` names."""
+    account: str | None = None
+    metadata: Literal["json", "postgres"] = "json"
+    """The server's metadata plugin: Rucio's own JSON one, or the external PostgreSQL one."""
+    timeout: float = Field(default=120.0, gt=0)
+    """Seconds that one request may take."""
+    attempts: int = Field(default=6, ge=1)
+    """How often a transient failure is met with another try."""
+
+
+class Origins(_Section):
+    """Which RSE stands for which origin of files.
+
+    In the file, ``[origins]`` holds ``create`` and, beside it, one line an origin:
+    ``"https://host" = "RSE"``.
+    """
+
+    create: bool = False
+    """Make an RSE for an origin that no line names, where the account may."""
+    rses: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_origins(cls, section: Any) -> Any:  # noqa: ANN401 - whatever the file holds
+        if not isinstance(section, dict):
+            return section
+        rses = dict(section.get("rses", {}))
+        rses.update({key: value for key, value in section.items() if "://" in key})
+        return {key: value for key, value in section.items() if "://" not in key} | {"rses": rses}
+
+
+class Identity(_Section):
+    """How items and assets are named outside STAC."""
+
+    authority: str = Field(default="stac-rucio-sync.invalid", pattern=r"^[A-Za-z0-9][A-Za-z0-9._~-]{2,}$")
+    """The IVOA naming authority of the archive. The default says by its name that none is registered."""
+    path: str = Field(default="lake", pattern=r"^[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*$")
+    scope: str = Field(default="stac", pattern=r"^[a-zA-Z_\-.0-9]{1,25}$")
+    """Rucio scope of collections that name none of their own."""
+    template: str | None = None
+    """File names by a template (``{collection}``, ``{item}``, ``{asset}``), e.g. stac-rucio's ``{item}_{asset}``."""
+    default_collection: str = "items"
+    """The collection of items that have none."""
+
+
+class Collection(_Section):
+    """What the settings say of one collection; whatever is unset follows the item."""
+
+    scope: str | None = Field(default=None, pattern=r"^[a-zA-Z_\-.0-9]{1,25}$")
+    frame: Literal["sky", "body"] | None = None
+    """``sky``: the geometry is ICRS (longitude = RA). Unset: body-fixed unless the item has s_ra and s_dec."""
+    target_name: str | None = None
+    calib_level: int | None = Field(default=None, ge=0, le=4)
+    dataproduct_type: str | None = None
+    science_roles: tuple[str, ...] | None = None
+    """Asset roles that make an asset the data themselves."""
+    template: str | None = None
+    columns: dict[str, str | int | float] = Field(default_factory=dict)
+    """Fixed ObsCore columns."""
+    epn_columns: dict[str, str | int | float] = Field(default_factory=dict)
+    """Fixed EPN-TAP columns."""
+
+
+class S3(_Section):
+    """Where ``s3://bucket/key`` lies when the item does not say."""
+
+    endpoints: dict[str, str] = Field(default_factory=dict)
+    """Bucket (or ``*``) to ``https://host[:port]``."""
+
+
+class Sync(_Section):
+    """The job."""
+
+    sizes: Literal["item", "head", "stream"] = "item"
+    batch_items: int = Field(default=250, ge=1, le=500)
+    workers: int = Field(default=1, ge=1, le=32)
+    on_changed_content: Literal["new", "quarantine"] = "new"
+    connections_per_host: int = Field(default=4, ge=1, le=64)
+    """How many requests for sizes one host gets at a time."""
+    allow_private_addresses: bool = False
+    """Whether sizes may be asked from loopback, private and link-local addresses."""
+
+
+class Services(_Section):
+    """What the addresses in the tables point to."""
+
+    base_url: str = Field(default="http://127.0.0.1:8080", pattern=r"^https?://[^\s]+$")
+    """Public base URL of the services; DataLink lies at ``{base_url}/datalink/links``."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _without_slash(cls, url: str) -> str:
+        return url.rstrip("/")
+
+
+class Epn(_Section):
+    """The EPN-TAP table."""
+
+    schema_name: str = Field(default="epn", alias="schema", pattern=r"^[a-z_][a-z0-9_]*$")
+    """Its schema, which is also every row's ``service_title``."""
+
+
+class Settings(BaseSettings):
+    """All settings of the library and the command line."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
+    database: Database = Database()
+    rucio: Rucio = Rucio()
+    origins: Origins = Origins()
+    identity: Identity = Identity()
+    collections: dict[str, Collection] = Field(default_factory=dict)
+    s3: S3 = S3()
+    sync: Sync = Sync()
+    services: Services = Services()
+    epn: Epn = Epn()
+
+    def collection(self, collection_id: str) -> Collection:
+        """Return what the settings say of a collection (an empty section where they say nothing)."""
+        return self.collections.get(collection_id, _NO_COLLECTION)
+
+    def database_url(self) -> str:
+        """Return the sync's database URL.
+
+        Raises
+        ------
+        UsageError
+            None is configured and no lake is running.
+        """
+        if self.database.url is None:
+            raise UsageError(
+                "no database: start the embedded lake (stac-rucio-sync lake up), or set [database] url in the "
+                f"settings file or {ENVIRONMENT_PREFIX}DATABASE__URL"
+            )
+        return self.database.url.get_secret_value()
+
+
+_NO_COLLECTION = Collection()
+
+
+def load_settings(
+    file: Path | None = None, lake_settings: Path | None = None, flags: dict[str, Any] | None = None
+) -> Settings:
+    """Read the settings once.
+
+    Parameters
+    ----------
+    file
+        The operator's TOML file; default: what ``STAC_RUCIO_SYNC_SETTINGS`` names, if anything.
+    lake_settings
+        The file that a running lake wrote; it is asked last, so that real servers win over it.
+    flags
+        Nested values from the command line; they win over everything.
+
+    Raises
+    ------
+    UsageError
+        A file is missing or a field is wrong; the text names the field.
+    """
+    named = file or (Path(os.environ[ENVIRONMENT_PREFIX + "SETTINGS"]) if ENVIRONMENT_PREFIX + "SETTINGS" in os.environ
+                     else None)
+    if named is not None and not named.is_file():
+        raise UsageError(f"settings file {named} does not exist")
+    files = [path for path in (named, lake_settings) if path is not None and path.is_file()]
+
+    class _Layered(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            del dotenv_settings, file_secret_settings
+            return (
+                init_settings,
+                env_settings,
+                *(TomlConfigSettingsSource(settings_cls, toml_file=path) for path in files),
+            )
+
+    try:
+        return _Layered(**(flags or {}))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"setting {where}: {first['msg']}") from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"settings: {error}") from error
