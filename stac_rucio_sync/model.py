@@ -359,6 +359,15 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundState:
+    """What the last runs recorded for a batch of keys."""
+
+    items: Mapping[ItemKey, Found]
+    quarantined: Mapping[ItemKey, str]
+    """Fingerprint with which an item went to quarantine: the same again needs no second try."""
+
+
+@dataclass(frozen=True, slots=True)
 class Registered:
     """What Rucio answered for one item: the replicas as read back, or the reason why it was refused."""
 
@@ -367,6 +376,39 @@ class Registered:
     refused: str | None = None
     links: tuple[Link, ...] = ()
     """Files that could not be registered (no RSE for their origin) and stay links, with the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """An item that was set aside, with a reason that a person understands."""
+
+    key: ItemKey | None
+    """None: it could not even be named; then ``position`` tells it."""
+    position: str
+    reason: str
+    fingerprint: str | None = None
+    stac: JsonObject | None = None
+    """The item itself, so that it can be tried again without its source."""
+    href: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """One item whose effects in Rucio are done: what was wanted and what Rucio answered."""
+
+    wanted: Wanted
+    registered: Registered
+
+
+@dataclass(frozen=True, slots=True)
+class ReadEnd:
+    """The end of a read, committed with its last batch."""
+
+    cursor: Cursor | None
+    complete: bool
+    """Read to the end, unfiltered: what was not met is gone from the source."""
+    read: int
+    """Items read in this run."""
 
 
 # ------------------------------------------------------------------------------------------------ what a run reports
