@@ -260,7 +260,8 @@ class EpnRow(NamedTuple):
     instrument_host_name: str | None
     instrument_name: str | None
     measurement_type: str | None
-    processing_level: int
+    processing_level: int | None
+    """1 telemetry, 2 raw, 3 calibrated, 5 derived, 6 ancillary (simplified CODMAC); None where nobody says."""
     creation_date: str
     modification_date: str
     release_date: str
@@ -269,6 +270,7 @@ class EpnRow(NamedTuple):
     access_format: str | None
     access_estsize: int | None
     """kbyte."""
+    access_md5: str | None
     datalink_url: str
     thumbnail_url: str | None
     file_name: str | None
