@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -376,6 +377,7 @@ class Registered:
     key: ItemKey
     replicas: tuple[Replica, ...] = ()
     refused: str | None = None
+    """The sentence that says why Rucio does not hold what is wanted; the item goes to quarantine with it."""
     links: tuple[Link, ...] = ()
     """Files that could not be registered (no RSE for their origin) and stay links, with the reason."""
 
@@ -409,8 +411,8 @@ class ReadEnd:
     cursor: Cursor | None
     complete: bool
     """Read to the end, unfiltered: what was not met is gone from the source."""
-    read: int
-    """Items read in this run."""
+    started: datetime
+    """When the run began (UTC): what it did not touch since is older."""
 
 
 # ------------------------------------------------------------------------------------------------ what a run reports

@@ -1,0 +1,209 @@
+"""What is done to one batch of items that are new or changed: measure, map, register, commit.
+
+``Effects`` does it, ``PlanOnly`` shows what would be done; the job knows no difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from stac_rucio_sync.errors import ItemError, RefusedError
+from stac_rucio_sync.mapping import map_item
+from stac_rucio_sync.mapping.assets import hrefs_to_measure
+from stac_rucio_sync.mapping.item import parse_item
+from stac_rucio_sync.model import (
+    Fate,
+    Found,
+    Item,
+    ItemKey,
+    ItemRead,
+    Measured,
+    Quarantined,
+    ReadEnd,
+    Registered,
+    Settled,
+    Wanted,
+)
+from stac_rucio_sync.plan import Action, actions, settle_content
+from stac_rucio_sync.settings import Settings
+from stac_rucio_sync.sizes import Sizer
+from stac_rucio_sync.stores.postgres import PostgresStore
+from stac_rucio_sync.stores.rucio import RucioStore
+
+
+@dataclass(frozen=True, slots=True)
+class BatchWork:
+    """The items of a batch that need work, with their fingerprints, and what is known to be bad already."""
+
+    source: str
+    items: Mapping[ItemKey, tuple[ItemRead, str]]
+    quarantined: tuple[Quarantined, ...] = ()
+
+
+@dataclass(slots=True)
+class BatchOutcome:
+    """What became of a batch. Items without a fate here were done."""
+
+    fates: dict[ItemKey, Fate] = field(default_factory=dict)
+    quarantined: list[Quarantined] = field(default_factory=list)
+    links_only: int = 0
+    defaulted: int = 0
+    files: int = 0
+    replicas: int = 0
+    rows: int = 0
+    remarks: dict[str, int] = field(default_factory=dict)
+
+    def remark(self, sentence: str) -> None:
+        """Count a sentence for the operator."""
+        self.remarks[sentence] = self.remarks.get(sentence, 0) + 1
+
+    def set_aside(self, work: BatchWork, key: ItemKey, reason: str) -> None:
+        """Send one item to quarantine."""
+        read, fingerprint = work.items[key]
+        self.fates[key] = Fate.QUARANTINED
+        self.quarantined.append(Quarantined(key, read.position, reason, fingerprint, read.stac, read.href))
+
+    def count(self, wanted: Wanted) -> None:
+        """Count what one item that was done brought along."""
+        self.links_only += not wanted.files
+        self.defaulted += bool(wanted.defaulted)
+        self.files += len(wanted.files)
+        for sentence in wanted.remarks:
+            self.remark(sentence)
+
+
+class Mapper:
+    """From items as read to what is wanted for them; items that cannot be mapped are set aside."""
+
+    def __init__(self, settings: Settings, tables: PostgresStore, sizer: Sizer | None, *, full: bool) -> None:
+        self._settings = settings
+        self._tables = tables
+        self._sizer = sizer
+        self._full = full
+
+    def map(self, work: BatchWork, outcome: BatchOutcome) -> list[tuple[Wanted, Found | None]]:
+        """Map a batch; what cannot be mapped gets its fate in ``outcome``."""
+        items: dict[ItemKey, Item] = {}
+        for key, (read, _) in work.items.items():
+            try:
+                items[key] = parse_item(read, self._settings)
+            except ItemError as error:
+                outcome.set_aside(work, key, str(error))
+        found = self._tables.found(list(items)).items
+        measured = self._measure(items.values(), found, outcome)
+        wanted: list[tuple[Wanted, Found | None]] = []
+        for key, item in items.items():
+            before = found.get(key)
+            try:
+                mapped = map_item(item, self._settings, measured, work.items[key][1])
+                policy = self._settings.sync.on_changed_content
+                wanted.append((settle_content(mapped, before, policy), before))
+            except ItemError as error:
+                outcome.set_aside(work, key, str(error))
+        return wanted
+
+    def _measure(
+        self, items: Iterable[Item], found: Mapping[ItemKey, Found], outcome: BatchOutcome
+    ) -> dict[str, Measured]:
+        """Find sizes that items do not say: what the last run recorded for the same href, then the origin itself."""
+        known: dict[str, Measured] = {}
+        asked: list[str] = []
+        for item in items:
+            before = found.get(item.key)
+            recorded = {pfn: file for file in before.files for pfn in file.pfns} if before else {}
+            for _, href in hrefs_to_measure(item, self._settings):
+                file = recorded.get(href)
+                if file is not None and not self._full:
+                    known[href] = Measured(file.bytes, file.adler32, file.md5)
+                else:
+                    asked.append(href)
+        if self._sizer is not None and asked:
+            measured, reasons = self._sizer.measure(asked)
+            known.update(measured)
+            for reason in reasons.values():
+                outcome.remark(reason)
+        return known
+
+
+class Effects:
+    """Does what is wanted for a batch, in the order that leaves nothing to repair."""
+
+    def __init__(
+        self, settings: Settings, tables: PostgresStore, lake: RucioStore, sizer: Sizer | None, *, full: bool
+    ) -> None:
+        self._mapper = Mapper(settings, tables, sizer, full=full)
+        self._tables = tables
+        self._lake = lake
+
+    def apply(self, work: BatchWork, end: ReadEnd | None) -> BatchOutcome:
+        """Register a batch in Rucio, then commit its rows and states, and with the last batch the end of the read."""
+        outcome = BatchOutcome()
+        wanted = self._mapper.map(work, outcome)
+        settled: list[Settled] = []
+        for (one, _), registered in zip(wanted, self._lake.register(wanted) if wanted else (), strict=True):
+            if registered.refused is not None:
+                outcome.set_aside(work, one.key, registered.refused)
+            else:
+                settled.append(Settled(_as_registered(one, registered), registered))
+        if settled:
+            self._tables.upsert_rses(self._lake.known_rses())
+        self._commit(work, settled, end, outcome)
+        for quarantined in outcome.quarantined:
+            outcome.remark(f"quarantined: {quarantined.reason}")
+        return outcome
+
+    def _commit(self, work: BatchWork, settled: Sequence[Settled], end: ReadEnd | None, outcome: BatchOutcome) -> None:
+        """Commit in one transaction; where the database refuses a row, halve until the guilty item is found."""
+        quarantined = [*work.quarantined, *outcome.quarantined]
+        if end is not None and Fate.FAILED in outcome.fates.values():
+            end = replace(end, cursor=None)  # what failed must be read again
+        try:
+            outcome.rows += self._tables.commit(work.source, settled, quarantined, end)
+        except RefusedError as error:
+            if not settled:
+                raise
+            if len(settled) == 1:
+                outcome.set_aside(work, settled[0].wanted.key, f"the database refuses its row: {error}")
+                self._commit(work, [], end, outcome)
+            else:
+                half = len(settled) // 2
+                self._commit(work, settled[:half], None, outcome)
+                self._commit(work, settled[half:], end, outcome)
+            return
+        for one in settled:
+            outcome.count(one.wanted)
+            outcome.replicas += len(one.registered.replicas)
+            for link in one.registered.links:
+                outcome.remark(link.reason or "")
+
+
+class PlanOnly:
+    """Shows the plan of a batch and writes nothing anywhere."""
+
+    def __init__(self, settings: Settings, tables: PostgresStore, on_action: Callable[[Action], None] | None) -> None:
+        self._mapper = Mapper(settings, tables, None, full=False)
+        self._on_action = on_action
+
+    def apply(self, work: BatchWork, end: ReadEnd | None) -> BatchOutcome:
+        """Map a batch and show its lines."""
+        del end
+        outcome = BatchOutcome()
+        for wanted, found in self._mapper.map(work, outcome):
+            outcome.count(wanted)
+            outcome.replicas += sum(len(file.replicas) for file in wanted.files)
+            if self._on_action:
+                for action in actions(wanted, found):
+                    self._on_action(action)
+        for quarantined in outcome.quarantined:
+            outcome.remark(f"quarantined: {quarantined.reason}")
+        return outcome
+
+
+def _as_registered(wanted: Wanted, registered: Registered) -> Wanted:
+    """Return what the tables should hold: files that Rucio has no RSE for are links there."""
+    if not registered.links:
+        return wanted
+    links = {link.name for link in registered.links}
+    files = tuple(file for file in wanted.files if file.asset not in links)
+    return replace(wanted, files=files, links=wanted.links + registered.links)

@@ -1,0 +1,265 @@
+"""The job: one pass over a source, batch by batch, and a report in which every item has one fate.
+
+Order of effects in a batch: replicas, datasets and containers, metadata (all in Rucio), then table rows and sync
+state in one transaction; the source's cursor goes with the last one. A crash anywhere leaves work to redo, never to
+repair: everything is idempotent, and what was not committed is simply done again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from stac_rucio_sync.batch import BatchOutcome, BatchWork, Effects, PlanOnly
+from stac_rucio_sync.errors import FatalError, ItemError
+from stac_rucio_sync.mapping.fingerprint import fingerprint, settings_digest
+from stac_rucio_sync.mapping.item import item_key
+from stac_rucio_sync.model import Change, Fate, ItemBroken, ItemKey, ItemRead, Quarantined, ReadEnd, Report
+from stac_rucio_sync.plan import Action, Sign, fate_of, name_of
+from stac_rucio_sync.seen import Seen
+from stac_rucio_sync.settings import Settings
+from stac_rucio_sync.sizes import Sizer
+from stac_rucio_sync.sources import Reading, Source
+from stac_rucio_sync.stores.postgres import PostgresStore
+from stac_rucio_sync.stores.rucio import RucioStore
+
+Progress = Callable[[Report, float | None], None]
+"""Called after every batch with the report so far and the part of the source that was read (0-1, None: unknown)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncOptions:
+    """What one run does differently."""
+
+    dry_run: bool = False
+    full: bool = False
+    """Do everything again, whatever the last run recorded."""
+    retry_quarantined: bool = False
+    """Try items again that went to quarantine just as they are."""
+    on_action: Callable[[Action], None] | None = None
+    """Is shown every line of the plan (dry run)."""
+    on_progress: Progress | None = None
+
+
+@dataclass(slots=True)
+class _Taken:
+    """A batch as it was read: what is decided already and what is left to do."""
+
+    work: dict[ItemKey, tuple[ItemRead, str]] = field(default_factory=dict)
+    """Items to be mapped, with their fingerprints."""
+    before: dict[ItemKey, str | None] = field(default_factory=dict)
+    """Fingerprints that stood before the run."""
+    quarantined: list[Quarantined] = field(default_factory=list)
+    fates: dict[ItemKey, Fate] = field(default_factory=dict)
+    nameless: int = 0
+    """Items that could not be named and are in quarantine by their position."""
+    superseded: int = 0
+    taken_back: list[Fate] = field(default_factory=list)
+    """Fates of earlier batches that a later line of this read supersedes."""
+
+
+class SyncJob:
+    """One run of the sync over one source."""
+
+    def __init__(
+        self,
+        source: Source,
+        settings: Settings,
+        tables: PostgresStore,
+        lake: RucioStore,
+        options: SyncOptions = SyncOptions(),
+    ) -> None:
+        self.source = source
+        self.settings = settings
+        self.tables = tables
+        self.options = options
+        self.report = Report(source=source.name, dry_run=options.dry_run)
+        self._started = datetime.now(UTC)
+        self._digest = settings_digest(settings)
+        self._seen = Seen()
+        self._effects: Effects | PlanOnly
+        if options.dry_run:
+            self._effects = PlanOnly(settings, tables, options.on_action)
+        else:
+            sizer = None
+            if settings.sync.sizes != "item":
+                sizer = Sizer(
+                    settings.sync.sizes,
+                    per_host=settings.sync.connections_per_host,
+                    allow_private=settings.sync.allow_private_addresses,
+                )
+            self._effects = Effects(settings, tables, lake, sizer, full=options.full)
+
+    def run(self) -> Report:
+        """Read the source to its end and do what is wanted.
+
+        Returns
+        -------
+        Report
+            The same object as ``self.report``, which stays right when the run ends early by an exception.
+
+        Raises
+        ------
+        FatalError
+            The source, Rucio or the database cannot go on; what was committed stays.
+        TransientError
+            A store did not answer after all its retries.
+        UsageError
+            Another sync of this source is running.
+        """
+        started = time.monotonic()
+        try:
+            if self.options.dry_run:
+                self._pass()
+            else:
+                with self.tables.lock_source(self.source.name):
+                    self._pass()
+        finally:
+            self.report.seconds = time.monotonic() - started
+            self._seen.close()
+        return self.report
+
+    # ------------------------------------------------------------------------------------------------ the pass
+
+    def _pass(self) -> None:
+        state = self.tables.source_state(self.source.name)
+        reading = self.source.read(state.cursor if state and not self.options.full else None)
+        with ThreadPoolExecutor(self.settings.sync.workers, thread_name_prefix="batch") as pool:
+            running: dict[Future[BatchOutcome], _Taken] = {}
+            try:
+                for changes, last in _batches(reading, self.settings.sync.batch_items):
+                    self._make_room(running)
+                    taken = self._take(changes, running)
+                    if last:
+                        self._drain(running)
+                        end = self._end(
+                            reading, len(taken.before) + taken.nameless, had_items=bool(state and state.items)
+                        )
+                        self._account(taken, self._effects.apply(self._work_of(taken), end))
+                    elif taken.work or taken.quarantined:
+                        running[pool.submit(self._effects.apply, self._work_of(taken), None)] = taken
+                    else:
+                        self._account(taken, BatchOutcome())
+                    if self.options.on_progress:
+                        self.options.on_progress(self.report, reading.fraction())
+            finally:
+                # Also on Ctrl-C and on errors: what is under way is finished and counted, nothing new is begun.
+                self._drain(running)
+
+    def _end(self, reading: Reading, last: int, *, had_items: bool) -> ReadEnd:
+        """Say how the read ended; it is committed in one transaction with the ``last`` items' rows."""
+        read = self.report.read + last
+        if reading.complete and read == 0 and had_items:
+            raise FatalError(
+                f"{self.source.name} answered with no item where the last run found some: nothing was changed; "
+                "if the source is really empty, say so by syncing it under another --name"
+            )
+        for remark in reading.remarks:
+            self.report.remark(remark)
+        self.report.complete = reading.complete
+        return ReadEnd(reading.cursor if self.report.failed == 0 else None, reading.complete, self._started)
+
+    # ------------------------------------------------------------------------------------------------ one batch
+
+    def _take(self, changes: Sequence[Change], running: dict[Future[BatchOutcome], _Taken]) -> _Taken:
+        """Name and fingerprint what was read, and decide what needs nothing more."""
+        taken = _Taken()
+        latest: dict[ItemKey, tuple[ItemRead, str]] = {}
+        for change in changes:
+            if isinstance(change, ItemBroken):
+                taken.quarantined.append(Quarantined(None, change.position, change.reason))
+                taken.nameless += 1
+            elif isinstance(change, ItemRead):
+                try:
+                    key = item_key(change.stac, self.settings)
+                except ItemError as error:
+                    taken.quarantined.append(
+                        Quarantined(None, change.position, str(error), stac=change.stac, href=change.href)
+                    )
+                    taken.nameless += 1
+                    continue
+                if key in latest:
+                    taken.superseded += 1
+                latest[key] = (change, fingerprint(change, self._digest))
+        if any(key in other.before for other in running.values() for key in latest):
+            self._drain(running)  # an earlier line of the same item is still under way
+        self._decide(latest, taken)
+        return taken
+
+    def _decide(self, latest: dict[ItemKey, tuple[ItemRead, str]], taken: _Taken) -> None:
+        """Split a batch into what is as it was and what is to be done."""
+        keys = list(latest)
+        earlier = self._seen.get(keys)
+        recorded, quarantined = self.tables.fingerprints(keys)
+        for key, (read, wanted) in latest.items():
+            if key in earlier:
+                fate, before = earlier[key]
+                taken.taken_back.append(fate)
+            else:
+                before = recorded.get(key)
+            taken.before[key] = before
+            if recorded.get(key) == wanted and not self.options.full:
+                taken.fates[key] = fate_of(before, wanted)
+            elif quarantined.get(key) == wanted and not (self.options.full or self.options.retry_quarantined):
+                taken.fates[key] = Fate.QUARANTINED
+            else:
+                taken.work[key] = (read, wanted)
+
+    def _work_of(self, taken: _Taken) -> BatchWork:
+        return BatchWork(self.source.name, taken.work, tuple(taken.quarantined))
+
+    def _account(self, taken: _Taken, outcome: BatchOutcome) -> None:
+        """Give every item of a batch its fate."""
+        report = self.report
+        for fate in taken.taken_back:
+            report.count(fate, -1)
+        report.count(Fate.SUPERSEDED, taken.superseded + len(taken.taken_back))
+        report.count(Fate.QUARANTINED, taken.nameless)
+        fates = dict(taken.fates)
+        for key, (_, wanted) in taken.work.items():
+            fates[key] = outcome.fates.get(key) or fate_of(taken.before[key], wanted)
+        for fate in fates.values():
+            report.count(fate)
+        self._seen.put({key: (fate, taken.before[key]) for key, fate in fates.items()})
+        report.links_only += outcome.links_only
+        report.defaulted += outcome.defaulted
+        report.files += outcome.files
+        report.replicas += outcome.replicas
+        report.rows += outcome.rows
+        for sentence, count in outcome.remarks.items():
+            report.remark(sentence, count)
+        if self.options.on_action:
+            for quarantined in (*taken.quarantined, *outcome.quarantined):
+                name = name_of(quarantined.key) if quarantined.key else quarantined.position
+                self.options.on_action(Action(Sign.ERROR, "item", name, quarantined.reason))
+
+    # ------------------------------------------------------------------------------------------------ workers
+
+    def _make_room(self, running: dict[Future[BatchOutcome], _Taken]) -> None:
+        """Wait until a worker is free: no more batches are held than there are workers."""
+        while len(running) >= self.settings.sync.workers:
+            self._collect(running)
+
+    def _drain(self, running: dict[Future[BatchOutcome], _Taken]) -> None:
+        while running:
+            self._collect(running)
+
+    def _collect(self, running: dict[Future[BatchOutcome], _Taken]) -> None:
+        done, _ = wait(running, return_when="FIRST_COMPLETED")
+        for future in done:
+            taken = running.pop(future)
+            self._account(taken, future.result())
+
+
+def _batches(changes: Iterable[Change], size: int) -> Iterator[tuple[list[Change], bool]]:
+    """Yield batches, each with whether it is the last; a source without an item has one empty last batch."""
+    batch: list[Change] = []
+    for change in changes:
+        if len(batch) == size:
+            yield batch, False
+            batch = []
+        batch.append(change)
+    yield batch, True
