@@ -1,0 +1,53 @@
+# The targets that people and CI call. Everything that a target needs, it makes.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell scripts/find-python.sh)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+TESTS ?= tests
+PYTEST := $(BIN)/pytest
+
+.PHONY: help install system demo test test-unit bench lint format clean
+
+help:  ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+system:  ## Install the Debian packages that the lake needs (root or sudo)
+	@scripts/system-packages.sh
+
+install: $(INSTALLED)  ## Make .venv with the command stac-rucio-sync in it
+
+$(INSTALLED): pyproject.toml
+	@scripts/system-packages.sh python
+	@echo "making the environment $(VENV) (a minute the first time)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: system install  ## A lake, 200 items, sync, a rule, queries: the whole road on this machine
+	@$(BIN)/python -m stac_rucio_sync.demo
+
+test: system install  ## All tests, on real servers, in under 10 minutes
+	@$(PYTEST) $(TESTS)
+
+test-unit: install  ## Only the pure tests, in seconds
+	@$(PYTEST) tests/unit
+
+bench: system install  ## Speed, as ratios against the bare operations in one run
+	@$(BIN)/python -m benchmarks
+
+lint: install  ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: install  ## Put the code into the one format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean:  ## Remove what make made in this checkout (a lake's data stay: stac-rucio-sync lake reset)
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build

@@ -1,0 +1,205 @@
+"""``sync``, ``status`` and ``quarantine``."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from typing import Any
+
+import click
+import orjson
+from rich.console import Console
+from rich.text import Text
+
+from stac_rucio_sync.commands.context import Invocation, open_tables
+from stac_rucio_sync.commands.screen import progress_bar, show_remarks, summary, table_of
+from stac_rucio_sync.errors import SyncError, UsageError
+from stac_rucio_sync.model import Report
+from stac_rucio_sync.plan import Action
+from stac_rucio_sync.settings import Settings
+from stac_rucio_sync.sources import ReadOptions, Source, open_source
+from stac_rucio_sync.sources.quarantined import QuarantinedItems
+from stac_rucio_sync.stores.postgres import PostgresStore
+from stac_rucio_sync.stores.rucio import RucioStore
+from stac_rucio_sync.sync import SyncJob, SyncOptions
+
+EXIT_SOME_FAILED = 1
+
+
+@click.command()
+@click.argument("location", metavar="SOURCE")
+@click.option("--name", help="Name under which the source's state is kept. Default: its path or URL.")
+@click.option("--kind", type=click.Choice(["api", "static", "file"]), help="What the source is. Default: look.")
+@click.option("--collection", "collections", multiple=True, help="Only this collection (may be repeated).")
+@click.option("--bbox", help="STAC API: west,south,east,north.")
+@click.option("--datetime", "datetime_", help="STAC API: an instant or interval, 2020-01-01/2021-01-01.")
+@click.option("--filter", "filter_", help="STAC API: a CQL2 filter, used where the server obeys it.")
+@click.option("--since", help="STAC API: only items updated since this instant, where the server can tell.")
+@click.option("--sizes", type=click.Choice(["item", "head", "stream"]), help="Where sizes come from. Default: item.")
+@click.option(
+    "--on-changed-content",
+    type=click.Choice(["new", "quarantine"]),
+    help="New bytes under the same asset: a new file DID, or an error of the item. Default: new.",
+)
+@click.option("--workers", type=click.IntRange(1, 32), help="Batches under way at a time. Default: 1.")
+@click.option("--full", is_flag=True, help="Do everything again, whatever the last run recorded.")
+@click.option("--dry-run", is_flag=True, help="Write nothing anywhere; show the plan in = + - * ! signs.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
+@click.pass_obj
+def sync(invocation: Invocation, location: str, **options: Any) -> None:  # noqa: ANN401 - click types each by its declaration
+    """Bring Rucio and the ObsCore table in step with SOURCE.
+
+    SOURCE is a STAC API, a static catalogue (path or URL), or a file: NDJSON, an Item, an ItemCollection,
+    GeoParquet, gzipped or not; - reads NDJSON from standard input.
+
+    \b
+    Examples:
+      stac-rucio-sync sync https://stac.example.org/v1 --collection images
+      stac-rucio-sync sync items.ndjson.gz --name survey --json
+      stac-rucio-sync sync catalog.json --dry-run
+    """
+    flags = {name: options[name] for name in ("sizes", "on_changed_content", "workers") if options[name] is not None}
+    settings = invocation.settings({"sync": flags} if flags else None)
+    source = open_source(
+        location,
+        name=options["name"],
+        options=ReadOptions(
+            collections=options["collections"],
+            bbox=options["bbox"],
+            datetime=options["datetime_"],
+            filter=options["filter_"],
+            since=options["since"],
+            kind=options["kind"],
+            allow_private=True,  # the operator names the source; what it links to is another matter
+        ),
+    )
+    with open_tables(settings) as tables:
+        report = run_job(
+            source,
+            settings,
+            tables,
+            SyncOptions(dry_run=options["dry_run"], full=options["full"]),
+            as_json=options["as_json"],
+        )
+    leave_by(report)
+
+
+def run_job(
+    source: Source, settings: Settings, tables: PostgresStore, options: SyncOptions, *, as_json: bool
+) -> Report:
+    """Run one sync with its progress on the screen, and print its report also when it ends early."""
+    talk = Console(stderr=True)
+    job: SyncJob | None = None
+    error: BaseException | None = None
+    with progress_bar(talk, f"sync {source.name}") as draw:
+        options = SyncOptions(
+            dry_run=options.dry_run,
+            full=options.full,
+            retry_quarantined=options.retry_quarantined,
+            on_action=None if as_json or not options.dry_run else _print_action,
+            on_progress=draw,
+        )
+        job = SyncJob(source, settings, tables, RucioStore(settings), options)
+        try:
+            job.run()
+        except (SyncError, KeyboardInterrupt) as raised:
+            error = raised
+    if as_json:
+        told = {"error": str(error) or "stopped"} if error else {}
+        click.echo(orjson.dumps(job.report.as_json() | told))
+    else:
+        talk.print(Text(summary(job.report)), soft_wrap=True)
+        show_remarks(talk, job.report)
+    if error is not None:
+        raise error
+    return job.report
+
+
+def leave_by(*reports: Report) -> None:
+    """Leave with exit code 1 when an item failed or went to quarantine."""
+    if any(report.failed or report.quarantined for report in reports):
+        sys.exit(EXIT_SOME_FAILED)
+
+
+def _print_action(action: Action) -> None:
+    click.echo(str(action))
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def status(invocation: Invocation, as_json: bool) -> None:
+    """Show what the tables hold of every source.
+
+    \b
+    Example:
+      stac-rucio-sync status
+    """
+    with open_tables(invocation.settings()) as tables:
+        states = tables.status()
+    if as_json:
+        click.echo(orjson.dumps({"sources": [state.as_json() for state in states]}))
+        return
+    columns = ("source", "kind", "items", "links only", "in quarantine", "last run", "last complete read")
+    rows = [
+        (
+            state.name,
+            state.kind or "",
+            str(state.items),
+            str(state.links_only),
+            str(state.quarantined),
+            _instant(state.last_started),
+            _instant(state.last_complete),
+        )
+        for state in states
+    ]
+    Console().print(table_of("sources", columns, rows) if rows else "no source was synced yet")
+
+
+def _instant(value: datetime | None) -> str:
+    return value.strftime("%Y-%m-%d %H:%M:%S") if value else "never"
+
+
+@click.command()
+@click.option("--name", help="Only items of this source.")
+@click.option("--retry", is_flag=True, help="Try the items again as they were read, e.g. after a change of settings.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: one object a line; with --retry the report.")
+@click.pass_obj
+def quarantine(invocation: Invocation, name: str | None, retry: bool, as_json: bool) -> None:
+    """List the items that were set aside, with their reasons, or try them again.
+
+    \b
+    Examples:
+      stac-rucio-sync quarantine --name survey
+      stac-rucio-sync quarantine --retry
+    """
+    settings = invocation.settings()
+    with open_tables(settings) as tables:
+        if not retry:
+            _list_quarantine(tables, name, as_json=as_json)
+            return
+        names = [state.name for state in tables.status() if state.quarantined and name in (None, state.name)]
+        if not names:
+            if name is not None:
+                raise UsageError(f"nothing of source {name!r} is in quarantine (status shows the sources)")
+            click.echo("the quarantine is empty", err=True)
+            return
+        reports = [
+            run_job(
+                QuarantinedItems(one, list(tables.quarantine(one))),
+                settings,
+                tables,
+                SyncOptions(retry_quarantined=True),
+                as_json=as_json,
+            )
+            for one in names
+        ]
+    leave_by(*reports)
+
+
+def _list_quarantine(tables: PostgresStore, name: str | None, *, as_json: bool) -> None:
+    for entry in tables.quarantine(name):
+        if as_json:
+            click.echo(orjson.dumps(entry.as_json()))
+        else:
+            click.echo(f"{entry.source}  {entry.title}: {entry.reason}")

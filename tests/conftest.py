@@ -1,0 +1,60 @@
+"""The real servers that tests share: one embedded lake for the whole session, made afresh and taken down at its end."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stac_rucio_sync.lake import Lake, running_settings
+from stac_rucio_sync.lake.home import default_home
+from stac_rucio_sync.settings import Settings, load_settings
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@dataclass(frozen=True)
+class RunningLake:
+    """The session's lake and how to reach it."""
+
+    lake: Lake
+    home: Path
+    settings: Settings
+    facts: dict[str, Any]
+    """What ``HOME/run/lake.json`` says: ports, URLs, folders."""
+
+    def settings_with(self, **flags: Any) -> Settings:
+        """Return the lake's settings with some sections changed."""
+        return load_settings(lake_settings=running_settings(self.home), flags=flags)
+
+
+@pytest.fixture(scope="session")
+def lake() -> Iterator[RunningLake]:
+    """The embedded lake: PostgreSQL, Rucio, file servers, daemons."""
+    home = Path(os.environ.get("STAC_RUCIO_SYNC_TEST_HOME", default_home().with_name("test-lake")))
+    embedded = Lake(home)
+    embedded.reset()
+    embedded.up()
+    try:
+        yield RunningLake(embedded, home, load_settings(lake_settings=running_settings(home)), embedded.facts())
+    finally:
+        embedded.down()
+
+
+@pytest.fixture
+def scope() -> str:
+    """A Rucio scope that no other test uses."""
+    return "t" + uuid.uuid4().hex[:12]
+
+
+@pytest.fixture(scope="session")
+def real_items() -> Path:
+    """The folder of real STAC items; tests that read them are skipped where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip("the folder of real STAC items is not beside this checkout")
+    return SHARED
