@@ -1,0 +1,12 @@
+"""A Rucio policy package: who may keep origin RSEs, from which a STAC catalogue's files are read.
+
+It imports Rucio's server and nothing else, so that it can be put on any server's ``PYTHONPATH``::
+
+    [policy]
+    package = rucio_policy
+    permission = generic
+    schema = generic
+"""
+
+#: Versions of Rucio that this package is written for; the server refuses to start with another.
+SUPPORTED_VERSION = [">=41,<42"]
