@@ -26,7 +26,7 @@ class RunningLake:
     home: Path
     settings: Settings
     facts: dict[str, Any]
-    """What ``HOME/run/lake.json`` says: ports, URLs, folders."""
+    """What `Lake.status` says: ports, URLs, folders."""
 
     def settings_with(self, **flags: Any) -> Settings:
         """Return the lake's settings with some sections changed."""
@@ -41,7 +41,7 @@ def lake() -> Iterator[RunningLake]:
     embedded.reset()
     embedded.up()
     try:
-        yield RunningLake(embedded, home, load_settings(lake_settings=running_settings(home)), embedded.facts())
+        yield RunningLake(embedded, home, load_settings(lake_settings=running_settings(home)), embedded.status())
     finally:
         embedded.down()
 
