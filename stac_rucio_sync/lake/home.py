@@ -254,14 +254,16 @@ class LakeHome:
         UsageError
             Another command holds it.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        lock = self.path.with_name(f".{self.path.name}.lock")
-        with lock.open("w") as handle:
+        self.path.mkdir(parents=True, exist_ok=True)
+        folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise UsageError(f"Another command is starting or stopping the lake in {self.path}.") from None
             yield
+        finally:
+            os.close(folder)
 
     def remove(self) -> None:
         """Remove the home and all in it."""

@@ -135,10 +135,13 @@ class Lake:
         UsageError
             The folder is not a lake's home.
         """
-        if self.home.path.exists() and any(self.home.path.iterdir()) and not self.home.run.is_dir():
+        if not self.home.path.exists():
+            return
+        if any(self.home.path.iterdir()) and not self.home.run.is_dir():
             raise UsageError(f"{self.home.path} is not the home of a lake: nothing is removed.")
-        self.down()
+        user = server_user()
         with self.home.locked():
+            self._stop(Processes(self.home.run, self.home.log, user), user)
             self.home.remove()
 
     def status(self) -> dict[str, Any]:

@@ -121,9 +121,10 @@ def _rse(site: Site, port: int, rse_folder: Path) -> dict[str, Any]:
                 "port": 0,
                 "prefix": f"{rse_folder / site.site}/",
                 "impl": "rucio.rse.protocols.posix.Default",
+                # A missing operation is one that the protocol does not have; 0 would make it the first choice.
                 "domains": {
-                    "lan": {"read": 0, "write": 1, "delete": 1},
-                    "wan": {"read": 0, "write": 1, "delete": 1, "third_party_copy_read": 0, "third_party_copy_write": 1},
+                    "lan": {"write": 1, "delete": 1},
+                    "wan": {"write": 1, "delete": 1, "third_party_copy_write": 1},
                 },
             },
             {
@@ -132,10 +133,7 @@ def _rse(site: Site, port: int, rse_folder: Path) -> dict[str, Any]:
                 "port": port,
                 "prefix": "/",
                 "impl": "rucio.rse.protocols.webdav.Default",
-                "domains": {
-                    "lan": {"read": 1, "write": 0, "delete": 0},
-                    "wan": {"read": 1, "write": 0, "delete": 0, "third_party_copy_read": 1, "third_party_copy_write": 0},
-                },
+                "domains": {"lan": {"read": 1}, "wan": {"read": 1, "third_party_copy_read": 1}},
             },
         ],
     }

@@ -165,9 +165,15 @@ class Rounds:
         self._errors: Counter[str] = Counter()
         self._last_error = ""
         self._next_rare = 0.0
+        self._last_names: list[str] = []
+        self._wait = ROUND_SECONDS
 
-    def round(self) -> bool:
-        """Run each daemon that has work, once; say whether there was any for the frequent ones."""
+    def round(self) -> float:
+        """Run each daemon that has work, once; say how many seconds to wait before the next round.
+
+        The wait is short while work comes and goes, and grows while there is always the same to do, which is a long
+        copy or a request that cannot be submitted yet.
+        """
         names = has_work(_WORK)
         rare: list[str] = []
         if time.monotonic() >= self._next_rare:
@@ -177,7 +183,14 @@ class Rounds:
             if STOP.is_set():
                 break
             self.run(name)
-        return bool(names)
+        if not names:
+            self._wait = ROUND_SECONDS
+        elif names != self._last_names:
+            self._wait = BUSY_ROUND_SECONDS
+        else:
+            self._wait = min(2 * self._wait, ROUND_SECONDS)
+        self._last_names = names
+        return self._wait
 
     def run(self, name: str) -> None:
         """Run one daemon; its error is logged and counted, never lost and never the end of the others."""
@@ -214,6 +227,8 @@ def main() -> None:
     level = os.environ.get("LAKE_LOG_LEVEL", "WARNING")
     logging.basicConfig(level=level, stream=sys.stdout, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     LOGGER.setLevel(logging.INFO)
+    # Said at every submission of a lake, where multi-hop transfers have nothing to hop over.
+    logging.getLogger("conveyor-submitter").setLevel(logging.ERROR)
     copier = transfer.register(Path(os.environ["LAKE_RSE_FOLDER"]))
     # The reaper remembers for two minutes that an RSE had nothing to delete; it is asked only when one has.
     reaper.REGION = make_region().configure("dogpile.cache.null")
@@ -228,14 +243,14 @@ def main() -> None:
     heartbeat.cardiac_arrest()
     LOGGER.info("ready")
     while not STOP.is_set():
-        busy = False
+        wait = ROUND_SECONDS
         try:
-            busy = rounds.round()
+            wait = rounds.round()
             copier.forget(jobs_in_flight())
         except Exception as error:
             rounds.failed("round", error)
         rounds.report()
-        STOP.wait(BUSY_ROUND_SECONDS if busy else ROUND_SECONDS)
+        STOP.wait(wait)
     copier.stop()
     LOGGER.info("stopped")
 

@@ -29,7 +29,12 @@ def root() -> str:
 
 @application.get("/<path:name>")
 def file(name: str) -> Response:
-    """Send a file, or the range of it that was asked for; 404 for all that is not a file in the folder."""
+    """Send a file, or the range of it that was asked for; 404 for all that is not a file in the folder.
+
+    Rucio's webdav client, asked to read an http (not https) URL, puts the server's address before it a second time
+    (`/http://host:port/name`): the second one is taken off.
+    """
+    name = name.removeprefix(request.host_url)
     folder = FOLDERS.get(request.environ["SERVER_PORT"])
     if folder is None:
         abort(404)
