@@ -1,0 +1,202 @@
+"""Rucio's own client, made safe for a library: the only module that imports ``rucio``.
+
+It is imported when the first request is due and not before (half a second, and Rucio reads its configuration then).
+Rucio's client finds its configuration through the environment, keeps tokens per operating-system user, rewrites
+``sys.argv`` and talks on stdout; all of that is confined here.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from rucio.client.client import Client
+from rucio.common import exception as rucio_errors
+from rucio.common.config import clean_cached_config, config_get
+
+from stac_rucio_sync.errors import FatalError, RefusedError, SyncError, TransientError
+from stac_rucio_sync.settings import Rucio
+from stac_rucio_sync.stores.refusals import DeniedError, ExistsError, MissingError
+
+LOG = logging.getLogger(__name__)
+
+_TRANSIENT_STATUS = frozenset({408, 429, 502, 503, 504})
+
+
+_TRANSIENT = (
+    requests.RequestException,
+    rucio_errors.ServerConnectionException,
+    # A line of a streamed answer that was cut off is not JSON.
+    json.JSONDecodeError,
+)
+_FATAL = (
+    rucio_errors.AccountNotFound,
+    rucio_errors.CannotAuthenticate,
+    rucio_errors.ClientProtocolNotFound,
+    rucio_errors.ClientProtocolNotSupported,
+    rucio_errors.ConfigLoadingError,
+    rucio_errors.ConfigNotFound,
+    rucio_errors.MissingClientParameter,
+    rucio_errors.MissingModuleException,
+    rucio_errors.NoAuthInformation,
+    # An RSE that is blocked for writing (HTTP 503, but no repetition opens it).
+    rucio_errors.ResourceTemporaryUnavailable,
+)
+_MISSING = (
+    rucio_errors.DataIdentifierNotFound,
+    rucio_errors.KeyNotFound,
+    rucio_errors.ReplicaNotFound,
+    rucio_errors.RSENotFound,
+    rucio_errors.ScopeNotFound,
+)
+_EXISTS = (
+    rucio_errors.DataIdentifierAlreadyExists,
+    rucio_errors.Duplicate,
+    rucio_errors.DuplicateContent,
+    rucio_errors.FileAlreadyExists,
+)
+
+
+class _CountingAdapter(HTTPAdapter):
+    """Tells of each request as it goes out, whoever sends it."""
+
+    def __init__(self, sending: Callable[[], None]) -> None:
+        self._sending = sending
+        super().__init__()
+
+    def send(self, *args: Any, **options: Any) -> requests.Response:  # noqa: ANN401 - as requests declares it
+        self._sending()
+        return super().send(*args, **options)
+
+
+class LakeClient(Client):
+    """Rucio's client with a token cache of its own, counted requests and honest answers to 5xx.
+
+    Parameters
+    ----------
+    sending
+        Called once for every HTTP request, log-in and repetitions included.
+    options
+        As of ``rucio.client.Client``.
+    """
+
+    #: One renewal of the token; every other repetition is the caller's.
+    AUTH_RETRIES = 1
+
+    def __init__(self, sending: Callable[[], None], **options: Any) -> None:  # noqa: ANN401 - as Rucio declares it
+        self._sending = sending
+        super().__init__(**options)  # type: ignore[no-untyped-call] # Rucio annotates in part
+
+    @property
+    def session(self) -> requests.Session:
+        """The HTTP session; Rucio's client makes a new one whenever it renews the token."""
+        return self._session
+
+    @session.setter
+    def session(self, session: requests.Session) -> None:
+        former = getattr(self, "_session", None)
+        if former is not None:
+            former.close()
+        for prefix in ("http://", "https://"):
+            session.mount(prefix, _CountingAdapter(self._sending))
+        self._session = session
+
+    def _send_request(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as Rucio declares it
+        answer = super()._send_request(*args, **options)  # type: ignore[no-untyped-call] # Rucio annotates in part
+        if (
+            answer is not None
+            and answer.status_code in _TRANSIENT_STATUS
+            and answer.headers.get("ExceptionClass") != rucio_errors.ResourceTemporaryUnavailable.__name__
+        ):
+            # Rucio's client would call this wrong credentials (at log-in) or "an unknown exception".
+            raise requests.HTTPError(f"HTTP {answer.status_code} from {answer.url}")
+        return answer
+
+    def _get_auth_tokens(self) -> tuple[str | None, str, str, str]:
+        """Name the token's files; called after the configuration is read and before anything is sent."""
+        if not self.ca_cert and any(host.startswith("https:") for host in (self.host, self.auth_host)):
+            raise FatalError(
+                "the Rucio configuration has an empty ca_cert, which would switch off the check of the server's "
+                "certificate: name a CA file or folder, or leave ca_cert out to trust the usual authorities"
+            )
+        configured: tuple[str | None, str, str, str] = super()._get_auth_tokens()
+        if configured[0]:
+            return configured
+        who = (self.host, self.auth_host, self.vo, self.account, self.auth_type, sorted(self.creds.items()))
+        folder = _token_folder() / sha256(json.dumps(who, default=str).encode()).hexdigest()[:32]
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return None, str(folder / "expires"), str(folder / "token"), str(folder)
+
+
+def _token_folder() -> Path:
+    """Return a folder that only this user reads."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stac-rucio-sync" / "tokens"
+    try:
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="stac-rucio-sync-"))
+    return cache
+
+
+def make_client(settings: Rucio, sending: Callable[[], None]) -> LakeClient:
+    """Make a client and log in; the caller sees to it that one thread at a time does so.
+
+    Raises
+    ------
+    FatalError
+        The configuration or the credentials are wrong, or the cached token is another account's.
+    """
+    with _configured(settings.config), redirect_stdout(sys.stderr):
+        client = LakeClient(sending, account=settings.account, timeout=settings.timeout, logger=LOG)
+        if config_get("client", "auth_token_file_path", raise_exception=False, default=None):
+            actual = (client.whoami() or {}).get("account")
+            if client.account is not None and actual != client.account:
+                raise FatalError(
+                    f"the token in auth_token_file_path of the Rucio configuration is account {actual}'s, not "
+                    f"{client.account}'s: give each server and account a token file of its own"
+                )
+    return client
+
+
+@contextmanager
+def _configured(file: Path | None) -> Iterator[None]:
+    """Let Rucio's client read ``file``: it looks nowhere but in the environment, and remembers what it read."""
+    former, program = os.environ.get("RUCIO_CONFIG"), sys.argv[0]
+    if file is not None:
+        os.environ["RUCIO_CONFIG"] = str(file)
+    clean_cached_config()
+    try:
+        yield
+    finally:
+        sys.argv[0] = program
+        if file is not None:
+            if former is None:
+                del os.environ["RUCIO_CONFIG"]
+            else:
+                os.environ["RUCIO_CONFIG"] = former
+            clean_cached_config()
+
+
+def translated(error: Exception) -> SyncError | None:
+    """Return our error for one of Rucio's or of its HTTP library; None for a mistake in this program."""
+    text = " ".join(str(error).removeprefix("An unknown exception occurred.").replace("\nDetails:", "").split())
+    if isinstance(error, _TRANSIENT):
+        return TransientError(f"the Rucio server does not answer properly: {text or type(error).__name__}")
+    if isinstance(error, _FATAL):
+        return FatalError(f"Rucio: {text or type(error).__name__}")
+    for kinds, ours in ((rucio_errors.AccessDenied, DeniedError), (_MISSING, MissingError), (_EXISTS, ExistsError)):
+        if isinstance(error, kinds):
+            return ours(text)
+    if isinstance(error, rucio_errors.RucioException):
+        return RefusedError(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+    return None
