@@ -1,0 +1,300 @@
+"""The PostgreSQL store: what the last runs recorded, and one transaction for each batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from stac_rucio_sync.errors import FatalError, RefusedError, UsageError
+from stac_rucio_sync.model import (
+    Did,
+    Found,
+    FoundFile,
+    FoundState,
+    ItemKey,
+    Quarantined,
+    ReadEnd,
+    Rse,
+    Settled,
+)
+from stac_rucio_sync.stores.load import Load
+from stac_rucio_sync.stores.quarantine import keep, release, set_aside
+from stac_rucio_sync.stores.rows import Rows, plain_keys, plain_rows, plain_text, rows_of, rse_rows
+from stac_rucio_sync.stores.session import Sessions, fatal_connection_error, translated
+from stac_rucio_sync.stores.state import Place, QuarantineEntry, SourceState
+from stac_rucio_sync.stores.statements import (
+    END,
+    FINGERPRINTS,
+    FOUND_FILES,
+    FOUND_ITEMS,
+    FOUND_QUARANTINED,
+    RELEASE_UNMET,
+    START,
+    STATES,
+)
+
+T = TypeVar("T")
+
+SOURCE_LOCKS = 0x57AC0002
+"""First half of the advisory lock of a source; the second is the hash of its name."""
+_STREAM_ROWS = 2000
+
+
+class PostgresStore:
+    """The tables of schema ``lake``; safe to use from several threads.
+
+    Every call may be done twice with the same effect, and is tried again for a minute while the database does not
+    answer (a restart, a fail-over); after that it raises `TransientError`.
+
+    Parameters
+    ----------
+    sessions
+        The pool; `open` makes it.
+    """
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self._rses: frozenset[Rse] = frozenset()
+
+    @classmethod
+    def open(cls, url: str) -> PostgresStore:
+        """Open the database.
+
+        Parameters
+        ----------
+        url
+            ``postgresql://`` URL of a role that has ``lake_ingest``.
+
+        Raises
+        ------
+        FatalError
+            It cannot be connected to, or its schema was never applied.
+        """
+        sessions = Sessions(url)
+        try:
+            with sessions.connect() as connection:
+                there = connection.execute("SELECT to_regclass('lake.item') IS NOT NULL").fetchone()
+        except psycopg.Error as error:
+            raise fatal_connection_error(error) from error
+        if there is None or not there[0]:
+            raise FatalError("the database has no schema of stac-rucio-sync: run stac-rucio-sync db apply")
+        return cls(sessions)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._sessions.close()
+
+    # --------------------------------------------------------------------------------------------- what was recorded
+
+    def fingerprints(self, keys: Sequence[ItemKey]) -> tuple[dict[ItemKey, str], dict[ItemKey, str]]:
+        """Return the fingerprints that items have, and those with which items went to quarantine: one round trip.
+
+        An item may have both: it was good, and what came later was not.
+        """
+        if not keys:
+            return {}, {}
+        recorded: dict[ItemKey, str] = {}
+        quarantined: dict[ItemKey, str] = {}
+        for n, good, bad in self._rows(FINGERPRINTS, plain_keys(keys)):
+            key = keys[n - 1]
+            if good is not None:
+                recorded[key] = good
+            if bad is not None:
+                quarantined[key] = bad
+        return recorded, quarantined
+
+    def found(self, keys: Sequence[ItemKey]) -> FoundState:
+        """Return all that the last runs recorded for items: what a plan needs."""
+        if not keys:
+            return FoundState({}, {})
+        columns = plain_keys(keys)
+        files: dict[int, list[FoundFile]] = {}
+        for n, asset, scope, name, size, adler32, md5, pfns in self._rows(FOUND_FILES, columns):
+            files.setdefault(n, []).append(FoundFile(asset, Did(scope, name), size, adler32, md5, tuple(pfns)))
+        items = {
+            keys[n - 1]: Found(
+                keys[n - 1], source, fingerprint, Did(scope, name), tuple(metadata), tuple(files.get(n, ()))
+            )
+            for n, source, fingerprint, scope, name, metadata in self._rows(FOUND_ITEMS, columns)
+        }
+        quarantined = {keys[n - 1]: bad for n, bad in self._rows(FOUND_QUARANTINED, columns)}
+        return FoundState(items, quarantined)
+
+    def resolve(self, did: Did) -> list[Place]:
+        """Return the items and assets that a file DID or a dataset DID stands for (shared files: several)."""
+        rows = self._rows(
+            "SELECT collection, id, asset FROM lake.file WHERE (scope, name) = (%(scope)s, %(name)s) "
+            "UNION ALL SELECT collection, id, NULL FROM lake.item WHERE (scope, name) = (%(scope)s, %(name)s) "
+            "ORDER BY 1, 2, 3",
+            did._asdict(),
+        )
+        return [Place(*row) for row in rows]
+
+    def source_state(self, name: str) -> SourceState | None:
+        """Return where a source stands; None: it was never read."""
+        return next((SourceState(*row) for row in self._rows(STATES, {"name": name})), None)
+
+    def status(self) -> list[SourceState]:
+        """Return where every source stands, by name."""
+        return [SourceState(*row) for row in self._rows(STATES, {"name": None})]
+
+    def items_of_source(self, name: str) -> Iterator[ItemKey]:
+        """Yield the items that a source wrote last, sorted; memory does not grow with their number."""
+        statement = "SELECT collection, id FROM lake.item WHERE source = %s ORDER BY collection, id"
+        return (ItemKey(*row) for row in self._stream(statement, [name]))
+
+    def quarantine(self, source: str | None = None) -> Iterator[QuarantineEntry]:
+        """Yield what was set aside, of one source or of all, oldest first."""
+        statement = """
+            SELECT source, collection, id, position, reason, fingerprint, item, href, attempts, first_seen, last_seen
+            FROM lake.quarantine WHERE %(source)s::text IS NULL OR source = %(source)s ORDER BY source, entry
+        """
+        for name, collection, item_id, *rest in self._stream(statement, {"source": source}):
+            yield QuarantineEntry(name, None if item_id is None else ItemKey(collection, item_id), *rest)
+
+    # ----------------------------------------------------------------------------------------------- what is written
+
+    def commit(
+        self,
+        source: str,
+        settled: Sequence[Settled],
+        quarantined: Sequence[Quarantined],
+        end: ReadEnd | None = None,
+        *,
+        write_rows: bool = True,
+    ) -> int:
+        """Write a batch in one transaction: rows, files, links, replicas, state, quarantine, and the end of a read.
+
+        Parameters
+        ----------
+        source
+            Name of the source.
+        settled
+            Items whose effects in Rucio are done. Their files and links become exactly these; the replicas that
+            ``registered`` names for a file are taken to be all that it has. They leave the quarantine.
+        quarantined
+            Items that are set aside; what an earlier run recorded for them stays.
+        end
+            With the last batch: the cursor (None keeps the old one). After a complete read, entries of this source in
+            the quarantine that the run did not meet are gone.
+        write_rows
+            False where a trigger is the only writer of ObsCore rows.
+
+        Returns
+        -------
+        int
+            ObsCore and EPN rows written; rows that are there already in the same words are not written.
+
+        Raises
+        ------
+        RefusedError
+            The database refuses a row, with its message; nothing was written, smaller calls find the item.
+        TransientError
+            The database did not answer for a minute.
+        """
+        rows = rows_of(source, settled)
+
+        def write(these: Rows) -> int:
+            with self._sessions.transaction() as (connection, pooled):
+                written = 0
+                if settled:
+                    written = Load(connection, pooled).write_batch(these, write_rows=write_rows)
+                    release(connection, [one.wanted.key for one in settled])
+                connection.execute("INSERT INTO lake.source (name) VALUES (%s) ON CONFLICT DO NOTHING", [source])
+                set_aside(connection, source, quarantined)
+                if end is not None:
+                    _end(connection, source, end)
+                return written
+
+        return self._written(write, rows)
+
+    def keep_in_quarantine(self, keys: Sequence[ItemKey]) -> None:
+        """Note that a run met items that are in quarantine and stay there untried, so that its end keeps them."""
+
+        def write() -> None:
+            with self._sessions.transaction() as (connection, _):
+                keep(connection, keys)
+
+        if keys:
+            self._sessions.call(write)
+
+    def upsert_rses(self, rses: Iterable[Rse]) -> None:
+        """Add RSEs, or bring them up to date; costs nothing when they are those of the last call."""
+        these = frozenset(rses)
+        if these <= self._rses:
+            return
+
+        def write(rows: Rows) -> None:
+            with self._sessions.transaction() as (connection, pooled):
+                Load(connection, pooled).write_rses(rows)
+
+        self._written(write, rse_rows(these))
+        self._rses = these
+
+    @contextmanager
+    def lock_source(self, name: str, *, kind: str | None = None, location: str | None = None) -> Iterator[None]:
+        """Be the only sync of a source, and note that a run of it begins.
+
+        The lock is held by a connection of its own and falls with it; a server that restarts meanwhile drops it, which
+        costs nothing but double work, since every commit may be done twice.
+
+        Raises
+        ------
+        UsageError
+            Another sync of this source is running.
+        """
+        connection = self._sessions.call(self._sessions.connect)
+        try:
+            connection.autocommit = True
+            lock = connection.execute(
+                "SELECT pg_try_advisory_lock(%s, hashtext(%s))", [SOURCE_LOCKS, plain_text(name)]
+            ).fetchone()
+            if lock is None or not lock[0]:
+                raise UsageError(f"another sync of {name!r} is running: wait for it, or give this one another --name")
+            connection.execute(START, [name, kind, location])
+        except psycopg.Error as error:
+            raise translated(error) from error
+        else:
+            yield
+        finally:
+            with suppress(psycopg.Error):
+                connection.close()
+
+    # -------------------------------------------------------------------------------------------------------- driver
+
+    def _rows(self, statement: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        def read() -> list[tuple[Any, ...]]:
+            with self._sessions.transaction() as (connection, _):
+                return connection.execute(statement, values).fetchall()
+
+        return self._sessions.call(read)
+
+    def _stream(self, statement: str, values: Sequence[Any] | Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+        """Yield rows through a cursor in the server. What was yielded cannot be taken back: no second try."""
+        try:
+            with self._sessions.transaction() as (connection, _), connection.cursor(name="stream") as cursor:
+                cursor.itersize = _STREAM_ROWS
+                yield from cursor.execute(statement, values)
+        except psycopg.Error as error:
+            raise translated(error) from error
+
+    def _written(self, write: Callable[[Rows], T], rows: Rows) -> T:
+        """Write rows; where text holds what PostgreSQL's cannot, leave that out and write again."""
+        try:
+            return self._sessions.call(lambda: write(rows))
+        except RefusedError:
+            cleaned = plain_rows(rows)
+            if cleaned == rows:
+                raise
+        return self._sessions.call(lambda: write(cleaned))
+
+
+def _end(connection: psycopg.Connection[Any], source: str, end: ReadEnd) -> None:
+    cursor = None if end.cursor is None else Jsonb(end.cursor)
+    connection.execute(END, [cursor, end.complete, source])
+    if end.complete:
+        connection.execute(RELEASE_UNMET, [source, end.started])

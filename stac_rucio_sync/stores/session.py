@@ -1,0 +1,162 @@
+"""The edge to PostgreSQL: the pool, what its errors mean, and the one place where a failed call is tried again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+import psycopg
+import sqlalchemy
+from psycopg import errors
+from sqlalchemy.pool import PoolProxiedConnection
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
+
+from stac_rucio_sync.errors import FatalError, RefusedError, SyncError, TransientError
+
+LOG = logging.getLogger(__name__)
+T = TypeVar("T")
+
+RETRY_SECONDS = 60.0
+"""How long a call is tried again: a server that restarts and recovers needs less."""
+_CONNECT_SECONDS = "10"
+
+_FATAL = (
+    errors.UndefinedTable,
+    errors.UndefinedColumn,
+    errors.UndefinedFunction,
+    errors.InvalidSchemaName,
+    errors.InsufficientPrivilege,
+    errors.InvalidAuthorizationSpecification,
+    errors.InvalidPassword,
+    errors.InvalidCatalogName,
+)
+# A standby that answers until the pool finds the new primary refuses writes.
+_TRANSIENT = (psycopg.OperationalError, psycopg.InterfaceError, errors.ReadOnlySqlTransaction)
+_REFUSED = (psycopg.DataError, psycopg.IntegrityError, psycopg.InternalError, errors.RaiseException)
+
+
+def translated(error: psycopg.Error) -> SyncError:
+    """Return our error for one of the driver."""
+    text = str(error).strip() or type(error).__name__
+    if isinstance(error, _FATAL):
+        return FatalError(f"the database refuses: {text} (is its schema current? stac-rucio-sync db status)")
+    if isinstance(error, _TRANSIENT):
+        return TransientError(f"the database does not answer: {text}")
+    if isinstance(error, _REFUSED):
+        return RefusedError(error.diag.message_primary or text)
+    return FatalError(f"the database refuses: {text}")
+
+
+def fatal_connection_error(error: psycopg.Error) -> FatalError:
+    """Return the error for a database that cannot be connected to at all."""
+    return FatalError(f"cannot connect to the database: {str(error).strip()}")
+
+
+class Sessions:
+    """A pool of connections to one database.
+
+    Parameters
+    ----------
+    url
+        libpq URL; several hosts are allowed, and ``target_session_attrs`` picks the one to write to.
+    size
+        Connections that are kept.
+    """
+
+    def __init__(self, url: str, size: int = 4) -> None:
+        self._url = url
+        self._engine = sqlalchemy.create_engine(
+            "postgresql+psycopg://",
+            creator=self.connect,
+            pool_size=size,
+            max_overflow=size,
+            pool_pre_ping=True,
+            use_native_hstore=False,
+        )
+
+    @property
+    def engine(self) -> sqlalchemy.Engine:
+        """The engine, for statements that are not hot."""
+        return self._engine
+
+    def connect(self) -> psycopg.Connection[Any]:
+        """Open a connection outside the pool."""
+        return psycopg.connect(self._url, **_defaults(self._url))
+
+    def close(self) -> None:
+        """Close all idle connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def transaction(self) -> Iterator[tuple[psycopg.Connection[Any], PoolProxiedConnection]]:
+        """Lend a raw connection for one transaction: committed at the end, rolled back on any exception.
+
+        Yields
+        ------
+        tuple
+            The driver's connection, and the pool's, whose ``info`` lives as long as the connection.
+        """
+        pooled = self._engine.raw_connection()
+        connection = pooled.driver_connection
+        assert isinstance(connection, psycopg.Connection)  # noqa: S101 - tells the type checker which driver it is
+        try:
+            yield connection, pooled
+            connection.commit()
+        except BaseException:
+            if connection.closed:
+                pooled.invalidate()
+            else:
+                with suppress(psycopg.Error):  # the first error is the one to tell
+                    connection.rollback()
+            raise
+        finally:
+            pooled.close()
+
+    def call(self, work: Callable[[], T]) -> T:
+        """Do something that may be done twice, and try again while the database does not answer.
+
+        Raises
+        ------
+        TransientError
+            It did not answer for a minute.
+        RefusedError, FatalError
+            See `translated`; these are not tried again.
+        """
+        retrying = Retrying(
+            retry=retry_if_exception_type(TransientError),
+            stop=stop_after_delay(RETRY_SECONDS),
+            wait=wait_exponential_jitter(initial=0.2, max=5.0),
+            before_sleep=_tell,
+            reraise=True,
+        )
+        for attempt in retrying:
+            with attempt:
+                return self._once(work)
+        raise AssertionError("unreachable: the last attempt raises")
+
+    def _once(self, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        except psycopg.Error as error:
+            raise translated(error) from error
+        except UnicodeEncodeError as error:
+            raise RefusedError(f"text that is no Unicode: {error}") from error
+        except sqlalchemy.exc.DBAPIError as error:
+            if isinstance(error.orig, psycopg.Error):
+                raise translated(error.orig) from error
+            raise
+
+
+def _defaults(url: str) -> dict[str, Any]:
+    """Return what the URL leaves open."""
+    named = psycopg.conninfo.conninfo_to_dict(url)
+    wanted = {"connect_timeout": _CONNECT_SECONDS, "application_name": "stac-rucio-sync", "client_encoding": "utf-8"}
+    return {name: value for name, value in wanted.items() if name not in named}
+
+
+def _tell(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    pause = state.next_action.sleep if state.next_action else 0.0
+    LOG.warning("%s; trying again in %.1f s", error, pause)

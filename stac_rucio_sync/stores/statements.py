@@ -1,0 +1,55 @@
+"""The statements with which the store reads and keeps its books; those that load rows are in ``load``."""
+
+from __future__ import annotations
+
+# Keys go out as two arrays; what comes back names them by their place, so that no key is made anew.
+FINGERPRINTS = """
+    SELECT k.n, i.fingerprint, q.fingerprint
+    FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS k(collection, id, n)
+        LEFT JOIN lake.item i ON (i.collection, i.id) = (k.collection, k.id)
+        LEFT JOIN lake.quarantine q ON (q.collection, q.id) = (k.collection, k.id)
+    WHERE i.id IS NOT NULL OR q.id IS NOT NULL
+"""
+FOUND_ITEMS = """
+    SELECT k.n, i.source, i.fingerprint, i.scope, i.name, i.metadata_keys
+    FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS k(collection, id, n)
+        JOIN lake.item i ON (i.collection, i.id) = (k.collection, k.id)
+"""
+FOUND_FILES = """
+    SELECT k.n, f.asset, f.scope, f.name, f.bytes, f.adler32, f.md5, ARRAY(
+        SELECT r.pfn FROM lake.replica r WHERE (r.scope, r.name) = (f.scope, f.name) ORDER BY r.rse)
+    FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS k(collection, id, n)
+        JOIN lake.file f ON (f.collection, f.id) = (k.collection, k.id)
+    ORDER BY k.n, f.asset
+"""
+FOUND_QUARANTINED = """
+    SELECT k.n, q.fingerprint
+    FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS k(collection, id, n)
+        JOIN lake.quarantine q ON (q.collection, q.id) = (k.collection, k.id)
+    WHERE q.fingerprint IS NOT NULL
+"""
+STATES = """
+    SELECT s.name, s.kind, s.location, s.cursor, s.last_started, s.last_ended, s.last_complete,
+        i.items, i.links_only, q.quarantined
+    FROM lake.source s
+        CROSS JOIN LATERAL (SELECT count(*) AS items, count(*) FILTER (WHERE links_only) AS links_only
+                            FROM lake.item WHERE source = s.name) i
+        CROSS JOIN LATERAL (SELECT count(*) AS quarantined FROM lake.quarantine WHERE source = s.name) q
+    WHERE %(name)s::text IS NULL OR s.name = %(name)s
+    ORDER BY s.name
+"""
+START = """
+    INSERT INTO lake.source AS s (name, kind, location, last_started) VALUES (%s, %s, %s, clock_timestamp())
+    ON CONFLICT (name) DO UPDATE SET last_started = EXCLUDED.last_started,
+        kind = coalesce(EXCLUDED.kind, s.kind), location = coalesce(EXCLUDED.location, s.location)
+"""
+END = """
+    UPDATE lake.source SET cursor = coalesce(%s, cursor), last_ended = clock_timestamp(),
+        last_complete = CASE WHEN %s THEN clock_timestamp() ELSE last_complete END
+    WHERE name = %s
+"""
+# The run's start as the database saw it: its clock also stamped the entries.
+RELEASE_UNMET = """
+    DELETE FROM lake.quarantine q USING lake.source s
+    WHERE s.name = %s AND q.source = s.name AND q.last_seen < coalesce(s.last_started, %s)
+"""

@@ -1,0 +1,166 @@
+"""All tables of schema ``lake``, as SQLAlchemy sees them; the DDL itself lies in ``sql/``.
+
+Columns with ``info["published"]`` are what TAP shows, with the words of TAP_SCHEMA beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ARRAY, BigInteger, Boolean, Column, DateTime, Double, ForeignKeyConstraint, Integer, Table, Text
+from sqlalchemy.dialects.postgresql import JSON, JSONB
+
+from stac_rucio_sync.stores.columns import METADATA
+from stac_rucio_sync.stores.epn import EPN
+from stac_rucio_sync.stores.obscore import OBSCORE
+
+__all__ = [
+    "EPN",
+    "FILE",
+    "ITEM",
+    "LINK",
+    "METADATA",
+    "OBSCORE",
+    "QUARANTINE",
+    "REPLICA",
+    "RSE",
+    "SCHEMA_VERSION",
+    "SOURCE",
+    "loaded_columns",
+    "published_columns",
+]
+
+
+def _text(name: str, **options: Any) -> Column[str]:  # noqa: ANN401 - whatever Column takes
+    return Column(name, Text(), **options)
+
+
+def _instant(name: str, *, nullable: bool = True) -> Column[Any]:
+    return Column(name, DateTime(timezone=True), nullable=nullable)
+
+
+SCHEMA_VERSION = Table(
+    "schema_version",
+    METADATA,
+    _text("file", primary_key=True),
+    _text("checksum", nullable=False),
+    _instant("applied_at", nullable=False),
+)
+
+SOURCE = Table(
+    "source",
+    METADATA,
+    _text("name", primary_key=True),
+    _text("kind"),
+    _text("location"),
+    Column("cursor", JSONB()),
+    _instant("last_started"),
+    _instant("last_ended"),
+    _instant("last_complete"),
+)
+
+ITEM = Table(
+    "item",
+    METADATA,
+    _text("collection", primary_key=True),
+    _text("id", primary_key=True),
+    _text("source", nullable=False, index=True),
+    _text("fingerprint", nullable=False),
+    _text("scope", nullable=False),
+    _text("name", nullable=False),
+    _text("obs_publisher_did", nullable=False, unique=True),
+    Column("metadata_keys", ARRAY(Text()), nullable=False),
+    Column("links_only", Boolean(), nullable=False),
+    _instant("first_synced", nullable=False),
+    _instant("last_synced", nullable=False),
+)
+
+QUARANTINE = Table(
+    "quarantine",
+    METADATA,
+    Column("entry", BigInteger(), primary_key=True),
+    _text("source", nullable=False),
+    _text("collection"),
+    _text("id"),
+    _text("position", nullable=False),
+    _text("reason", nullable=False),
+    _text("fingerprint"),
+    Column("item", JSON()),
+    _text("href"),
+    Column("attempts", Integer(), nullable=False),
+    _instant("first_seen", nullable=False),
+    _instant("last_seen", nullable=False),
+)
+
+RSE = Table(
+    "rse",
+    METADATA,
+    _text("rse", primary_key=True),
+    Column("deterministic", Boolean(), nullable=False),
+    _text("rse_type", nullable=False),
+    Column("available_read", Boolean(), nullable=False),
+    _text("site"),
+    Column("latitude", Double()),
+    Column("longitude", Double()),
+    _text("origin"),
+)
+
+FILE = Table(
+    "file",
+    METADATA,
+    _text("collection", primary_key=True),
+    _text("id", primary_key=True),
+    _text("asset", primary_key=True),
+    _text("scope", nullable=False),
+    _text("name", nullable=False),
+    Column("bytes", BigInteger(), nullable=False),
+    _text("adler32"),
+    _text("md5"),
+    _text("unverified_checksum"),
+    _text("content_type"),
+    Column("roles", ARRAY(Text()), nullable=False),
+    _text("title"),
+    Column("science", Boolean(), nullable=False),
+    ForeignKeyConstraint(["collection", "id"], [ITEM.c.collection, ITEM.c.id], ondelete="CASCADE"),
+)
+
+LINK = Table(
+    "link",
+    METADATA,
+    _text("collection", primary_key=True),
+    _text("id", primary_key=True),
+    _text("name", primary_key=True),
+    _text("href"),
+    _text("rel"),
+    _text("content_type"),
+    Column("roles", ARRAY(Text()), nullable=False),
+    _text("title"),
+    _text("reason"),
+    ForeignKeyConstraint(["collection", "id"], [ITEM.c.collection, ITEM.c.id], ondelete="CASCADE"),
+)
+
+REPLICA = Table(
+    "replica",
+    METADATA,
+    _text("scope", primary_key=True),
+    _text("name", primary_key=True),
+    _text("rse", primary_key=True),
+    _text("pfn", nullable=False),
+    _text("state", nullable=False),
+    Column("needs_login", Boolean(), nullable=False),
+    _instant("updated", nullable=False),
+)
+
+_STAMPED = frozenset({"first_synced", "last_synced", "updated"})
+"""Columns that the database fills in when a row is written."""
+
+
+def loaded_columns(table: Table) -> Sequence[str]:
+    """Return the columns that a load writes, in order: all but generated ones and time stamps."""
+    return [column.name for column in table.columns if column.computed is None and column.name not in _STAMPED]
+
+
+def published_columns(table: Table) -> Sequence[Column[Any]]:
+    """Return the columns that the view of a table shows, in order."""
+    return [column for column in table.columns if column.info.get("published")]
