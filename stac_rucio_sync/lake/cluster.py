@@ -158,7 +158,7 @@ class Cluster:
             self._initialize(programs, passwords["role:postgres"])
         self._check_version(installation)
         self._write_configuration(port)
-        self._clear_stale_lock()
+        self._clear_stale_locks()
         self._processes.start(
             "postgres", [str(programs / "postgres"), "-D", str(self._data)], {"LC_ALL": "C.UTF-8"}, self._folder
         )
@@ -210,17 +210,21 @@ class Cluster:
         (self._data / "postgresql.auto.conf").write_text(text, encoding="utf-8")
         (self._data / "pg_hba.conf").write_text(_ACCESS, encoding="ascii")
 
-    def _clear_stale_lock(self) -> None:
-        """Remove a lock file whose process id now belongs to somebody else, which PostgreSQL would take for a server."""
-        lock = self._data / "postmaster.pid"
-        if not lock.exists():
-            return
-        pid = lock.read_text(encoding="ascii").split("\n", 1)[0].strip()
-        command = b""
-        with suppress(FileNotFoundError, ProcessLookupError):
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        if str(self._data).encode() not in command:
-            lock.unlink()
+    def _clear_stale_locks(self) -> None:
+        """Remove lock files of a server that is gone.
+
+        PostgreSQL takes any process of the number in them for a server that runs, be it one that got the number
+        since, or one that is dead and not yet collected by its parent.
+        """
+        for lock in (self._data / "postmaster.pid", *(self._folder / "socket").glob(".s.PGSQL.*.lock")):
+            if not lock.exists():
+                continue
+            pid = lock.read_text(encoding="ascii").split("\n", 1)[0].strip()
+            command = b""
+            with suppress(FileNotFoundError, ProcessLookupError):
+                command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            if os.fsencode(self._data) not in command:
+                lock.unlink()
 
 
 def database_url(role: str, passwords: dict[str, str], port: int, database: str = DATABASE) -> str:

@@ -177,6 +177,8 @@ class Processes:
             The names of those that ran.
         """
         records = {name: record for name in names if (record := self.record(name)) is not None}
+        for record in records.values():
+            _reap(record)
         running = {name: record for name, record in records.items() if _session_members(record)}
         for record in running.values():
             _signal_group(record, first_signal)
