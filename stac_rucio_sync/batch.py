@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from stac_rucio_sync.errors import ItemError, RefusedError
@@ -91,9 +91,11 @@ class Mapper:
             except ItemError as error:
                 outcome.set_aside(work, key, str(error))
         found = self._tables.found(list(items)).items
-        measured = self._measure(items.values(), found, outcome)
+        measured = self._measure(items, found, outcome)
         wanted: list[tuple[Wanted, Found | None]] = []
         for key, item in items.items():
+            if key in outcome.fates:
+                continue
             before = found.get(key)
             try:
                 mapped = map_item(item, self._settings, measured, work.items[key][1])
@@ -104,25 +106,31 @@ class Mapper:
         return wanted
 
     def _measure(
-        self, items: Iterable[Item], found: Mapping[ItemKey, Found], outcome: BatchOutcome
+        self, items: Mapping[ItemKey, Item], found: Mapping[ItemKey, Found], outcome: BatchOutcome
     ) -> dict[str, Measured]:
-        """Find sizes that items do not say: what the last run recorded for the same href, then the origin itself."""
+        """Find sizes that items do not say: what the last run recorded for the same href, then the origin itself.
+
+        An item whose origin does not answer has failed: it is not recorded, so the next run tries it again.
+        """
         known: dict[str, Measured] = {}
-        asked: list[str] = []
-        for item in items:
-            before = found.get(item.key)
+        asked: dict[str, ItemKey] = {}
+        for key, item in items.items():
+            before = found.get(key)
             recorded = {pfn: file for file in before.files for pfn in file.pfns} if before else {}
             for _, href in hrefs_to_measure(item, self._settings):
                 file = recorded.get(href)
                 if file is not None and not self._full:
                     known[href] = Measured(file.bytes, file.adler32, file.md5)
                 else:
-                    asked.append(href)
+                    asked[href] = key
         if self._sizer is not None and asked:
-            measured, reasons = self._sizer.measure(asked)
+            measured, impossible, unanswered = self._sizer.measure(asked)
             known.update(measured)
-            for reason in reasons.values():
+            for reason in impossible.values():
                 outcome.remark(reason)
+            for href, reason in unanswered.items():
+                outcome.fates[asked[href]] = Fate.FAILED
+                outcome.remark(f"failed: {reason}")
         return known
 
 

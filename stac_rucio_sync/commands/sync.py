@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from stac_rucio_sync.commands.context import Invocation, open_tables
+from stac_rucio_sync.commands.parameters import BBOX, CQL2, INSTANT
 from stac_rucio_sync.commands.screen import progress_bar, show_remarks, summary, table_of
 from stac_rucio_sync.errors import SyncError, UsageError
 from stac_rucio_sync.model import Report
@@ -31,10 +32,10 @@ EXIT_SOME_FAILED = 1
 @click.option("--name", help="Name under which the source's state is kept. Default: its path or URL.")
 @click.option("--kind", type=click.Choice(["api", "static", "file"]), help="What the source is. Default: look.")
 @click.option("--collection", "collections", multiple=True, help="Only this collection (may be repeated).")
-@click.option("--bbox", help="STAC API: west,south,east,north.")
+@click.option("--bbox", type=BBOX, help="STAC API: west,south,east,north in degrees.")
 @click.option("--datetime", "datetime_", help="STAC API: an instant or interval, 2020-01-01/2021-01-01.")
-@click.option("--filter", "filter_", help="STAC API: a CQL2 filter, used where the server obeys it.")
-@click.option("--since", help="STAC API: only items updated since this instant, where the server can tell.")
+@click.option("--filter", "filter_", type=CQL2, help="STAC API: a CQL2 filter (text or JSON).")
+@click.option("--since", type=INSTANT, help="STAC API: only items updated since this instant (RFC 3339).")
 @click.option("--sizes", type=click.Choice(["item", "head", "stream"]), help="Where sizes come from. Default: item.")
 @click.option(
     "--on-changed-content",
@@ -69,8 +70,10 @@ def sync(invocation: Invocation, location: str, **options: Any) -> None:  # noqa
             datetime=options["datetime_"],
             filter=options["filter_"],
             since=options["since"],
+            full=options["full"],
             kind=options["kind"],
-            allow_private=True,  # the operator names the source; what it links to is another matter
+            default_collection=settings.identity.default_collection,
+            allow_private=settings.sync.allow_private_addresses,
         ),
     )
     with open_tables(settings) as tables:
