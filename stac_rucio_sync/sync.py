@@ -115,7 +115,7 @@ class SyncJob:
             if self.options.dry_run:
                 self._pass()
             else:
-                with self.tables.lock_source(self.source.name):
+                with self.tables.lock_source(self.source.name, kind=self.source.kind, location=self.source.location):
                     self._pass()
         finally:
             self.report.seconds = time.monotonic() - started
@@ -207,6 +207,9 @@ class SyncJob:
                 taken.fates[key] = Fate.QUARANTINED
             else:
                 taken.work[key] = (read, wanted)
+        if not self.options.dry_run:
+            untried = [key for key, fate in taken.fates.items() if fate is Fate.QUARANTINED]
+            self.tables.keep_in_quarantine(untried)
 
     def _work_of(self, taken: _Taken) -> BatchWork:
         return BatchWork(self.source.name, taken.work, tuple(taken.quarantined))

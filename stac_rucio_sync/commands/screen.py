@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -67,7 +67,7 @@ def show_remarks(console: Console, report: Report) -> None:
         console.print(f"  … and {len(ordered) - _REMARKS_SHOWN} further remarks (--json gives all)")
 
 
-def table_of(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> Table:
+def table_of(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     """Return a table for a terminal."""
     table = Table(title=title, title_justify="left")
     for column in columns:

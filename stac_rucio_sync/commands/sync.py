@@ -47,7 +47,7 @@ EXIT_SOME_FAILED = 1
 @click.option("--dry-run", is_flag=True, help="Write nothing anywhere; show the plan in = + - * ! signs.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
 @click.pass_obj
-def sync(invocation: Invocation, location: str, **options: Any) -> None:  # noqa: ANN401 - click types each by its declaration
+def sync(invocation: Invocation, /, location: str, **options: Any) -> None:  # noqa: ANN401 - click types each by its declaration
     """Bring Rucio and the ObsCore table in step with SOURCE.
 
     SOURCE is a STAC API, a static catalogue (path or URL), or a file: NDJSON, an Item, an ItemCollection,
