@@ -54,9 +54,7 @@ def is_blank(rse_id: str | None, session: Session) -> bool:
     """Tell whether an RSE has neither protocols nor replicas: it has just been made, and serves nobody yet."""
     if rse_id is None:
         return False
-    used = select(
-        exists().where(RSEProtocol.rse_id == rse_id) | exists().where(RSEFileAssociation.rse_id == rse_id)
-    )
+    used = select(exists().where(RSEProtocol.rse_id == rse_id) | exists().where(RSEFileAssociation.rse_id == rse_id))
     return not session.execute(used).scalar()
 
 

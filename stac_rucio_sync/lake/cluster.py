@@ -68,8 +68,13 @@ class Installation:
         return _SHARE / self.version
 
 
-def find_installation() -> Installation:
-    """Find the newest packaged PostgreSQL with pgSphere.
+def find_installation(wanted: str | None = None) -> Installation:
+    """Find a packaged PostgreSQL with pgSphere.
+
+    Parameters
+    ----------
+    wanted : str, optional
+        The major version that it must be; unset: the newest.
 
     Raises
     ------
@@ -79,11 +84,14 @@ def find_installation() -> Installation:
     versions = [path.name for path in _INSTALLATIONS.glob("*") if path.name.isdigit()]
     for version in sorted(versions, key=int, reverse=True):
         found = Installation(version)
-        if (found.programs / "initdb").exists() and (found.share / "extension" / "pg_sphere.control").exists():
+        complete = (found.programs / "initdb").exists() and (found.share / "extension" / "pg_sphere.control").exists()
+        if complete and wanted in (None, version):
             return found
+    version = wanted or "15"
+    made = f"The lake's data were made by PostgreSQL {wanted}. " if wanted else ""
     raise FatalError(
-        "No PostgreSQL with pgSphere was found. Install it: apt-get install postgresql-15 postgresql-15-pgsphere "
-        "(or run scripts/system-packages.sh)."
+        f"{made}No PostgreSQL {wanted or ''} with pgSphere was found. Install it: apt-get install postgresql-{version} "
+        f"postgresql-{version}-pgsphere (or run scripts/system-packages.sh)."
     )
 
 
@@ -146,17 +154,17 @@ class Cluster:
     def __init__(self, folder: Path, user: ServerUser, processes: Processes) -> None:
         self._folder = folder
         self._data = folder / "data"
+        self._complete = folder / "data-complete"
         self._user = user
         self._processes = processes
 
     def start(self, port: int, passwords: dict[str, str]) -> None:
         """Make the cluster when there is none, start it, and bring database, extension and roles up to date."""
-        installation = find_installation()
-        programs = make_prefix(installation, self._folder / "prefix")
-        if not (self._data / "lake-complete").exists():
+        made_by = self._made_by()
+        programs = make_prefix(find_installation(made_by), self._folder / "prefix")
+        if made_by is None:
             shutil.rmtree(self._data, ignore_errors=True)
             self._initialize(programs, passwords["role:postgres"])
-        self._check_version(installation)
         self._write_configuration(port)
         self._clear_stale_locks()
         self._processes.start(
@@ -182,22 +190,20 @@ class Cluster:
         command += ["--auth", "scram-sha-256", "--pwfile", str(password_file)]
         command += ["--encoding", "UTF8", "--locale", "C.UTF-8"]
         try:
-            done = subprocess.run(  # type: ignore[call-overload] # identity() is empty or holds user and group
+            done = subprocess.run(
                 command, capture_output=True, text=True, cwd=self._folder, check=False, **self._processes.identity()
             )
         finally:
             password_file.unlink()
         if done.returncode != 0:
             raise FatalError(f"initdb failed: {done.stderr.strip()}")
-        (self._data / "lake-complete").touch()
+        self._complete.touch()
 
-    def _check_version(self, installation: Installation) -> None:
-        made_by = (self._data / "PG_VERSION").read_text(encoding="ascii").strip()
-        if made_by != installation.version:
-            raise FatalError(
-                f"The lake's data were made by PostgreSQL {made_by}, and {installation.version} is the newest here with "
-                f"pgSphere. Install postgresql-{made_by}-pgsphere, or start afresh with `lake reset`."
-            )
+    def _made_by(self) -> str | None:
+        """Return the major version that made the data; None when there are none, or half made ones."""
+        if not self._complete.exists():
+            return None
+        return (self._data / "PG_VERSION").read_text(encoding="ascii").strip()
 
     def _write_configuration(self, port: int) -> None:
         sockets = self._folder / "socket"
@@ -258,9 +264,7 @@ def _set_up_database(connection: psycopg.Connection) -> None:
     """
     connection.execute("CREATE EXTENSION IF NOT EXISTS pg_sphere")
     for schema in ("dev", "rucio"):
-        connection.execute(
-            sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION rucio").format(sql.Identifier(schema))
-        )
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION rucio").format(sql.Identifier(schema)))
     connection.execute(
         "CREATE TABLE IF NOT EXISTS rucio.dids (id bigint NOT NULL GENERATED ALWAYS AS IDENTITY, vo varchar NOT NULL, "
         "scope varchar NOT NULL, name varchar NOT NULL, data jsonb DEFAULT '{}'::jsonb, UNIQUE (scope, name))"

@@ -11,7 +11,6 @@ import click
 from stac_rucio_sync.lake.home import HOME_VARIABLE, PORT_NAMES
 from stac_rucio_sync.lake.lake import Lake, Metadata
 
-
 home_option = click.option(
     "--home",
     type=click.Path(file_okay=False, path_type=Path),

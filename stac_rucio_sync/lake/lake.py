@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import importlib.util
 import json
 import shutil
@@ -18,10 +17,19 @@ from stac_rucio_sync.errors import FatalError, UsageError
 from stac_rucio_sync.lake import configs, servers
 from stac_rucio_sync.lake.cluster import Cluster, database_url
 from stac_rucio_sync.lake.environment import ensure_environment
-from stac_rucio_sync.lake.home import ACCOUNTS, LakeHome, LakeState, ServerUser, default_home, server_user, write_private
+from stac_rucio_sync.lake.home import (
+    ACCOUNTS,
+    LakeHome,
+    LakeState,
+    ServerUser,
+    default_home,
+    server_user,
+    write_private,
+)
 from stac_rucio_sync.lake.ports import choose_ports
 from stac_rucio_sync.lake.processes import Processes
-from stac_rucio_sync.lake.sites import SITES, wanted_state
+from stac_rucio_sync.lake.sites import SITES, Site, wanted_state
+from stac_rucio_sync.stores.schema import apply_schema
 
 Metadata = Literal["json", "postgres"]
 
@@ -164,7 +172,8 @@ class Lake:
                 if record is not None or name != "memcached":
                     alive = record is not None and processes.alive(name)
                     running[name] = {"running": alive, "pid": record.pid if record and alive else None}
-        up = bool(running) and all(server["running"] for server in running.values()) and self.home.settings_file.exists()
+        all_run = bool(running) and all(server["running"] for server in running.values())
+        up = all_run and self.home.settings_file.exists()
         answer: dict[str, Any] = {"running": up, "home": str(self.home.path), "servers": running}
         if self.home.facts_file.exists():
             answer.update(json.loads(self.home.facts_file.read_text(encoding="utf-8")))
@@ -198,9 +207,10 @@ class Lake:
             site_folders = self._make_site_folders(user)
             folder = environment.result()
             launcher = servers.Launcher(self.home, folder, processes)
-            launcher.start_files({state.ports[site.port]: path for site, path in site_folders} | {
-                state.ports["origin"]: self.home.origin
-            })
+            launcher.start_files(
+                {state.ports[site.port]: path for site, path in site_folders}
+                | {state.ports["origin"]: self.home.origin}
+            )
             database.result()
         self._bootstrap(state, launcher, processes)
         self._say("starting Rucio's server and daemons")
@@ -211,7 +221,7 @@ class Lake:
         self._publish(state, user)
         self._say(f"the lake in {self.home.path} is up after {time.monotonic() - began:.1f} s")
 
-    def _make_site_folders(self, user: ServerUser) -> list[tuple[Any, Path]]:
+    def _make_site_folders(self, user: ServerUser) -> list[tuple[Site, Path]]:
         folders = []
         for site in SITES:
             folder = self.home.rse / site.site
@@ -243,7 +253,7 @@ class Lake:
         if digest == state.bootstrapped:
             return
         self._say("setting up Rucio: tables, accounts, RSEs, distances")
-        done = subprocess.run(  # type: ignore[call-overload] # identity() is empty or holds user and group
+        done = subprocess.run(
             launcher.python("bootstrap.py"),
             input=wanted,
             capture_output=True,
@@ -263,10 +273,7 @@ class Lake:
     def _apply_schema(self, state: LakeState) -> None:
         """Apply the project's DDL (`sql/`) to the database."""
         admin_url = database_url("postgres", state.passwords, state.ports["postgres"])
-        if importlib.util.find_spec("stac_rucio_sync.stores.schema") is None:
-            self._say("the project's SQL is not there yet: skipped")
-            return
-        importlib.import_module("stac_rucio_sync.stores.schema").apply_schema(admin_url)
+        apply_schema(admin_url)
 
     def _publish(self, state: LakeState, user: ServerUser) -> None:
         facts = {

@@ -44,9 +44,8 @@ def choose_ports(last: Mapping[str, int], fixed: Mapping[str, int]) -> dict[str,
         if not is_free(port):
             raise UsageError(f"Port {port} (wanted for {name}) is in use.")
     chosen = dict(fixed)
-    for name in PORT_NAMES:
-        port = last.get(name)
-        if name not in chosen and port is not None and port not in chosen.values() and is_free(port):
+    for name, port in last.items():
+        if name in PORT_NAMES and name not in chosen and port not in chosen.values() and is_free(port):
             chosen[name] = port
     missing = [name for name in PORT_NAMES if name not in chosen]
     probes = [socket.socket() for _ in missing]

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from stac_rucio_sync.errors import FatalError
 from stac_rucio_sync.lake.home import ServerUser
@@ -78,6 +79,15 @@ def _session_members(record: ProcessRecord) -> list[int]:
     return members
 
 
+class ChildIdentity(TypedDict, total=False):
+    """Arguments of `subprocess.Popen` that make a child run as another user."""
+
+    user: int
+    group: int
+    extra_groups: list[int]
+    umask: int
+
+
 class Processes:
     """The recorded processes of one lake.
 
@@ -138,11 +148,11 @@ class Processes:
         # The process is meant to outlive this command: it is found again by its record.
         process.returncode = 0
 
-    def identity(self) -> dict[str, object]:
+    def identity(self) -> ChildIdentity:
         """Return the arguments of `subprocess.Popen` that make a child run as the server user."""
         if not self._user.dropped:
             return {}
-        return {"user": self._user.uid, "group": self._user.gid, "extra_groups": [], "umask": 0o022}
+        return ChildIdentity(user=self._user.uid, group=self._user.gid, extra_groups=[], umask=0o022)
 
     def wait_until(self, name: str, ready: Callable[[], bool], seconds: float) -> None:
         """Wait until a started process does its work.

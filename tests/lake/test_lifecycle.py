@@ -187,7 +187,7 @@ def test_events_of_transfers_are_posted_where_one_listens(own_lake: Lake) -> Non
     events: list[dict[str, Any]] = []
 
     class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802 - the library's name
+        def do_POST(self) -> None:
             text = self.rfile.read(int(self.headers["Content-Length"])).decode()
             events.extend(json.loads(line) for line in text.splitlines() if line)
             self.send_response(200)
@@ -210,7 +210,6 @@ def test_events_of_transfers_are_posted_where_one_listens(own_lake: Lake) -> Non
         while not any(event.get("event_type") == "transfer-done" for event in events):
             assert time.monotonic() < deadline, events
             time.sleep(0.1)
-        own_lake.up(events_url="")
     finally:
         receiver.shutdown()
         receiver.server_close()
@@ -265,7 +264,13 @@ def test_an_ordinary_user_runs_a_lake() -> None:
     try:
         for arguments in (["up"], ["status", "--json"], ["down"]):
             done = subprocess.run(
-                [*command, *arguments], cwd="/", env=environment, capture_output=True, text=True, timeout=90, check=False
+                [*command, *arguments],
+                cwd="/",
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=90,
+                check=False,
             )
             assert done.returncode == 0, done.stdout + done.stderr
             if "--json" in arguments:

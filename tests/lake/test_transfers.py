@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+import urllib.parse
 import uuid
 import zlib
 from collections.abc import Callable
@@ -36,7 +37,7 @@ class Origin:
         file = self.folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
-        return self.url + "/" + requests.utils.quote(name)
+        return self.url + "/" + urllib.parse.quote(name)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,7 @@ def test_a_rule_moves_the_bytes_to_a_posix_rse_and_they_come_down_by_http(
 
     found = alice.replicas(scope, "image.fits")
     assert found["states"] == {origin.rse: "AVAILABLE", "VIENNA-DISK": "AVAILABLE"}
-    stored = [path for path in Path(lake.facts["rses"]["VIENNA-DISK"]["folder"]).rglob("image.fits")]
+    stored = list(Path(lake.facts["rses"]["VIENNA-DISK"]["folder"]).rglob("image.fits"))
     assert [path.read_bytes() == content for path in stored if scope in path.parts] == [True]
     [http] = [pfn for pfn, about in found["pfns"].items() if about["rse"] == "VIENNA-DISK"]
     assert http.startswith(lake.facts["rses"]["VIENNA-DISK"]["url"] + "/")
@@ -97,9 +98,7 @@ def test_a_file_at_an_origin_comes_down_by_its_did(
 ) -> None:
     content = b"bytes at the origin" * 999
     ingest.add_scope(scope)
-    ingest.add_replica(
-        origin.rse, scope, "spectrum.fits", content, origin.publish(f"{scope}/deep/er/s.fits", content)
-    )
+    ingest.add_replica(origin.rse, scope, "spectrum.fits", content, origin.publish(f"{scope}/deep/er/s.fits", content))
     assert download(lake, "alice", f"{scope}:spectrum.fits", tmp_path).read_bytes() == content
 
 

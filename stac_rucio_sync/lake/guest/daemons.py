@@ -197,7 +197,7 @@ class Rounds:
         self._runs[name] += 1
         try:
             self._daemons[name]()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - counted and logged, and the other daemons go on
             self.failed(name, error)
         except SystemExit as error:  # hermes leaves the process when its configuration is incomplete
             self.failed(name, error)
@@ -219,7 +219,9 @@ class Rounds:
 def jobs_in_flight() -> set[str]:
     """Return the transfer jobs that Rucio still asks for."""
     with db_session(DatabaseOperationType.READ) as session:
-        return {job for (job,) in session.execute(text("SELECT DISTINCT external_id FROM dev.requests WHERE state = 'S'"))}
+        return {
+            job for (job,) in session.execute(text("SELECT DISTINCT external_id FROM dev.requests WHERE state = 'S'"))
+        }
 
 
 def main() -> None:
@@ -247,7 +249,7 @@ def main() -> None:
         try:
             wait = rounds.round()
             copier.forget(jobs_in_flight())
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the database may be away for a while
             rounds.failed("round", error)
         rounds.report()
         STOP.wait(wait)

@@ -70,7 +70,7 @@ class Outcome:
 
 def now() -> datetime.datetime:
     """Return the time as Rucio keeps it: UTC, without a zone."""
-    return datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
 
 
 def local_path(url: str, root: Path) -> Path:
@@ -230,7 +230,9 @@ class LakeTransfertool(Transfertool):
 
     @classmethod
     def submission_builder_for_path(
-        cls, transfer_path: list[DirectTransfer], logger: Any = logging.log  # noqa: ANN401 - Rucio's signature
+        cls,
+        transfer_path: list[DirectTransfer],
+        logger: Any = logging.log,  # noqa: ANN401 - Rucio's signature
     ) -> tuple[list[DirectTransfer], TransferToolBuilder | None]:
         """Take the first hop of a path when its destination is a file."""
         if not transfer_path or transfer_path[0].dst.scheme != "file":
@@ -263,9 +265,11 @@ class LakeTransfertool(Transfertool):
         answers: dict[str, dict[str, LakeStatusReport] | None] = {}
         for job, asked in requests_by_eid.items():
             outcomes = self.copier.ended(job, asked)
-            answers[job] = None if outcomes is None else {
-                request: LakeStatusReport(request, job, outcome) for request, outcome in outcomes.items()
-            }
+            answers[job] = (
+                None
+                if outcomes is None
+                else {request: LakeStatusReport(request, job, outcome) for request, outcome in outcomes.items()}
+            )
         return answers
 
     def cancel(self, transfer_ids: Sequence[str], timeout: int | None = None) -> bool:
