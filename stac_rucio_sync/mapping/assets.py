@@ -289,8 +289,11 @@ def _with_unique_names(links: list[Link]) -> tuple[Link, ...]:
             count += 1
             name = f"{link.name}#{count}"
         names.add(name)
-        unique.append(link if name == link.name else Link(
-            name, link.href, link.rel, link.media_type, link.roles, link.title, link.reason))
+        unique.append(
+            link
+            if name == link.name
+            else Link(name, link.href, link.rel, link.media_type, link.roles, link.title, link.reason)
+        )
     return tuple(unique)
 
 

@@ -190,9 +190,7 @@ def _changed_by_rucio(href: str, netloc: str, path: str, scheme: str) -> str | N
 # ---------------------------------------------------------------------------------------------------- addresses
 
 
-def _remote(
-    scheme: str, href: str, stac: Mapping[str, Any], item: Item, settings: Settings
-) -> Location | NotAFile:
+def _remote(scheme: str, href: str, stac: Mapping[str, Any], item: Item, settings: Settings) -> Location | NotAFile:
     try:
         parts = urlsplit(href)
     except ValueError:
@@ -239,9 +237,7 @@ def _located(scheme: str, origin: str, path: str, *, login: bool) -> Location | 
     return Location(origin + path, origin, login)
 
 
-def _at_endpoint(
-    bucket: str, key: str, stac: Mapping[str, Any], item: Item, settings: Settings
-) -> Location | NotAFile:
+def _at_endpoint(bucket: str, key: str, stac: Mapping[str, Any], item: Item, settings: Settings) -> Location | NotAFile:
     endpoint = s3_endpoint(bucket, stac, item.properties, settings)
     if endpoint is None:
         return NotAFile("nothing says where its s3:// bucket lies: [s3.endpoints] of the settings can")

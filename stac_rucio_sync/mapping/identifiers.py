@@ -200,7 +200,8 @@ def did_of_publisher_did(text: str) -> Did:
     scope, separator, name = local.partition(":")
     if publisher_did and not separator:
         scope, separator, name = local.partition("/")
-    if not separator or not is_rucio_scope(scope) or not is_rucio_name(name):
+    broken = not publisher_did and scope.lower() == "ivo"
+    if broken or not separator or not is_rucio_scope(scope) or not is_rucio_name(name):
         raise ItemError(
             f"{text[:300]!r} identifies no dataset here: ivo://authority/path?scope:name or scope:name is expected"
         )

@@ -14,8 +14,27 @@ _SCIENCE_ROLES: Final = frozenset(
 )
 """Roles of STAC's best practices and extensions that mean the measurement itself."""
 _COMPANY_ROLES: Final = frozenset(
-    {"thumbnail", "overview", "preview", "metadata", "graphic", "icon", "legend", "documentation", "report", "license",
-     "tiles", "quality", "data-mask", "quality-mask", "cloud", "cloud-shadow", "snow-ice", "water-mask", "saturation"}
+    {
+        "thumbnail",
+        "overview",
+        "preview",
+        "metadata",
+        "graphic",
+        "icon",
+        "legend",
+        "documentation",
+        "report",
+        "license",
+        "tiles",
+        "quality",
+        "data-mask",
+        "quality-mask",
+        "cloud",
+        "cloud-shadow",
+        "snow-ice",
+        "water-mask",
+        "saturation",
+    }
 )
 _SCIENCE_TYPE = re.compile(
     r"tiff|jp2|fits|netcdf|hdf|zarr|laszip|\blas\b|\blaz\b|copc|parquet|grib|arrow", re.ASCII | re.IGNORECASE
