@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import pystac
 
-from stac_rucio_sync.demo import earth, sky
+from stac_rucio_sync.demo import earth, sky, spectral
 from stac_rucio_sync.demo.geojson import geometry_and_bbox
 from stac_rucio_sync.demo.products import Observation, Product
 
@@ -23,9 +23,15 @@ FORMAT = 1
 
 TITLES = {
     sky.IMAGES: "Demo survey: images",
-    sky.SPECTRA: "Demo survey: spectra",
-    sky.CUBES: "Demo survey: neutral hydrogen cubes",
+    spectral.SPECTRA: "Demo survey: spectra",
+    spectral.CUBES: "Demo survey: neutral hydrogen cubes",
     earth.SCENES: "Demo Earth scenes",
+}
+_MAKERS: dict[str, Callable[[int], Observation]] = {
+    sky.IMAGES: sky.image,
+    spectral.SPECTRA: spectral.spectrum,
+    spectral.CUBES: spectral.cube,
+    earth.SCENES: earth.scene,
 }
 _MULTIHASH = {"md5": ("d50110", hashlib.md5), "sha2-256": ("1220", hashlib.sha256)}
 """Prefix of code and length as the multihash specification writes them, and the function."""
@@ -74,16 +80,24 @@ class Catalogue:
         return self.folder / href.removeprefix(self.url + "/")
 
 
+def shares(count: int) -> dict[str, int]:
+    """Return how many of ``count`` items each collection holds: of 20, 12 images, 3 spectra, 1 cube, 4 scenes."""
+    cubes, spectra, scenes = max(1, count // 20), max(2, count * 3 // 20), max(2, count // 5)
+    return {
+        sky.IMAGES: count - cubes - spectra - scenes,
+        spectral.SPECTRA: spectra,
+        spectral.CUBES: cubes,
+        earth.SCENES: scenes,
+    }
+
+
 def observations(count: int) -> Iterator[Observation]:
-    """Yield ``count`` observations: of 20, 12 images, 3 spectra, 1 cube, 4 Earth scenes.
+    """Yield ``count`` observations.
 
     An observation's number alone decides what it is, so a larger catalogue holds the smaller one.
     """
-    cubes, spectra, scenes = max(1, count // 20), max(2, count * 3 // 20), max(2, count // 5)
-    yield from (sky.image(number) for number in range(count - cubes - spectra - scenes))
-    yield from (sky.spectrum(number) for number in range(spectra))
-    yield from (sky.cube(number) for number in range(cubes))
-    yield from (earth.scene(number) for number in range(scenes))
+    for collection, share in shares(count).items():
+        yield from (_MAKERS[collection](number) for number in range(share))
 
 
 def ensure_catalogue(folder: Path, url: str, count: int) -> Catalogue:

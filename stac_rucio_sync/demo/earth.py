@@ -12,7 +12,16 @@ from rasterio.crs import CRS
 from rasterio.io import MemoryFile
 from rasterio.warp import transform
 
-from stac_rucio_sync.demo.products import Checksum, Observation, Point, Product, instant, png, random_of
+from stac_rucio_sync.demo.products import (
+    Checksum,
+    Observation,
+    Point,
+    Product,
+    band_fields,
+    instant,
+    random_of,
+    thumbnail,
+)
 
 SCENES = "demo-scenes"
 GEOTIFF_TYPE = "image/tiff; application=geotiff"
@@ -55,52 +64,29 @@ def scene(number: int) -> Observation:
     start = instant(10.0 + number * 7.3)
     name = f"{place}-{start:%Y%m%d}"
     stated: Checksum | None = None if number % 10 == 9 else "md5"
-    return Observation(
-        SCENES,
-        name,
-        _corners(projection, west, top, longitude),
-        start,
-        start + timedelta(seconds=12),
-        {
-            "title": f"{place.capitalize()}, {start:%d %B %Y}",
-            "platform": "demo-observer-1",
-            "instruments": ["multispectral-imager"],
-            "gsd": PIXEL_METRES,
-            "processing:level": "L2",
-            "proj:code": f"EPSG:{projection.to_epsg()}",
-        },
-        (
-            Product(
-                "visual",
-                f"{name}.tif",
-                _geotiff(values, projection, west, top),
-                GEOTIFF_TYPE,
-                ("data",),
-                "Reflectance, four bands",
-                checksum=stated,
-                fields={
-                    "bands": [
-                        {
-                            "name": band,
-                            "eo:common_name": band,
-                            "eo:center_wavelength": centre,
-                            "eo:full_width_half_max": width,
-                        }
-                        for band, (centre, width) in BANDS.items()
-                    ]
-                },
-            ),
-            Product(
-                "thumbnail",
-                f"{name}.png",
-                png(values[2::-1]),
-                "image/png",
-                ("thumbnail",),
-                "Thumbnail",
-                checksum=stated,
-            ),
+    products = (
+        Product(
+            "visual",
+            f"{name}.tif",
+            _geotiff(values, projection, west, top),
+            GEOTIFF_TYPE,
+            ("data",),
+            "Reflectance, four bands",
+            stated,
+            {"bands": [band_fields(band, band, *BANDS[band]) for band in BANDS]},
         ),
+        thumbnail(name, values[2::-1], stated),
     )
+    properties = {
+        "title": f"{place.capitalize()}, {start:%d %B %Y}",
+        "platform": "demo-observer-1",
+        "instruments": ["multispectral-imager"],
+        "gsd": PIXEL_METRES,
+        "processing:level": "L2",
+        "proj:code": f"EPSG:{projection.to_epsg()}",
+    }
+    ring = _corners(projection, west, top, longitude)
+    return Observation(SCENES, name, ring, start, start + timedelta(seconds=12), properties, products)
 
 
 def _corners(projection: CRS, west: float, top: float, near: float) -> tuple[Point, ...]:

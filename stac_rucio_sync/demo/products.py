@@ -77,3 +77,18 @@ def png(values: NDArray[Any]) -> bytes:
         ):
             picture.write(scaled.astype(np.uint8))
         return bytes(memory.read())
+
+
+def thumbnail(name: str, values: NDArray[Any], checksum: Checksum | None = "md5") -> Product:
+    """Return the thumbnail of an observation; ``values`` as `png` takes them, the first row at the top."""
+    return Product("thumbnail", f"{name}.png", png(values), "image/png", ("thumbnail",), "Thumbnail", checksum)
+
+
+def band_fields(name: str, common_name: str, micrometres: float, width: float) -> dict[str, Any]:
+    """Return a band object of STAC 1.1 with the fields of the eo extension (centre and full width in micrometres)."""
+    return {
+        "name": name,
+        "eo:common_name": common_name,
+        "eo:center_wavelength": micrometres,
+        "eo:full_width_half_max": width,
+    }

@@ -1,0 +1,155 @@
+"""What a user of Rucio does with what was synced: ask for copies, see where they are, download one."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from stac_rucio_sync.demo import spectral
+from stac_rucio_sync.demo.catalogue import Catalogue
+from stac_rucio_sync.demo.terminal import Terminal, check
+from stac_rucio_sync.errors import FatalError
+from stac_rucio_sync.mapping.identifiers import container_did
+from stac_rucio_sync.settings import Settings
+
+RSE = "VIENNA-DISK"
+ACCOUNT = "alice"
+RULE_LIMIT = 180.0
+"""Seconds in which the transfer agent must have made the copies."""
+
+
+@dataclass(frozen=True, slots=True)
+class CubeFile:
+    """A file of a cube: its DID, and the original that every copy must equal."""
+
+    did: str
+    name: str
+    asset: str
+    original: Path
+
+
+def cube_files(connection: psycopg.Connection[Any], catalogue: Catalogue) -> list[CubeFile]:
+    """Return the files of the catalogue's cubes with the DIDs that the tables give them.
+
+    Raises
+    ------
+    FatalError
+        The tables lack one, or do not answer.
+    """
+    try:
+        rows = connection.execute(
+            "SELECT id, asset, scope, name FROM lake.file WHERE collection = %s ORDER BY asset, id", [spectral.CUBES]
+        ).fetchall()
+    except psycopg.Error as error:
+        raise FatalError(f"the demo failed: the tables gave no answer: {error}") from error
+    wanted = {
+        (item["id"], key): catalogue.path_of(asset["href"])
+        for item in catalogue.items
+        if item["collection"] == spectral.CUBES
+        for key, asset in item["assets"].items()
+    }
+    files = [
+        CubeFile(f"{scope}:{name}", name, asset, wanted[id_, asset])
+        for id_, asset, scope, name in rows
+        if (id_, asset) in wanted
+    ]
+    check(len(files) == len(wanted), f"the catalogue has {len(wanted)} files of cubes, the tables have {len(files)}")
+    return files
+
+
+def replicate(terminal: Terminal, lake: dict[str, Any], settings: Settings, files: list[CubeFile]) -> dict[str, Any]:
+    """Ask for copies of all cubes at one site by a rule, and wait until they are there.
+
+    Parameters
+    ----------
+    lake
+        What `Lake.status` says.
+    files
+        The files that must then lie at the site, equal to their originals.
+
+    Raises
+    ------
+    FatalError
+        The rule is stuck, or takes too long, or a copy is missing or differs.
+    """
+    did = str(container_did(spectral.CUBES, settings))
+    rule = _rule_on(terminal, did)
+    if rule is None:
+        terminal.run("rucio", "rule", "add", "--copies", "1", "--rses", RSE, did)
+    else:
+        terminal.say("the rule is there since an earlier run")
+    rule = _wait_for_rule(terminal, did)
+    terminal.show_command(f"rucio rule list --did {did} --csv")
+    terminal.show(rule)
+    site = lake["rses"][RSE]
+    listed = terminal.run("rucio", "replica", "list", "file", "--rses", RSE, "--pfns", did, quiet=True).split()
+    copies = {
+        pfn.rpartition("/")[2]: Path(site["folder"] + pfn.removeprefix(site["url"]))
+        for pfn in listed
+        if pfn.startswith(site["url"])
+    }
+    for file in files:
+        copy = copies.get(file.name)
+        check(copy is not None and copy.is_file(), f"no copy of {file.did} lies at {RSE}")
+        check(copy is not None and md5_of(copy) == md5_of(file.original), f"{copy} differs from {file.original}")
+    terminal.say(f"{len(files)} files lie below {site['folder']}, with the MD5 sums of the originals")
+    return {"did": did, "rse": RSE, "state": rule.split(",")[3], "files": len(files)}
+
+
+def show_replicas(terminal: Terminal, files: list[CubeFile], catalogue: Catalogue) -> dict[str, Any]:
+    """Show where the bytes of one cube are: at its origin and at the site of the rule."""
+    file = _first_cube(files)
+    output = terminal.run("rucio", "replica", "list", "file", file.did)
+    check(RSE in output, f"Rucio shows no replica of {file.did} at {RSE}")
+    check(catalogue.url in output, f"Rucio shows no replica of {file.did} at its origin")
+    return {"did": file.did, "listed": output.splitlines()}
+
+
+def download(terminal: Terminal, files: list[CubeFile]) -> dict[str, Any]:
+    """Download one cube by its DID and compare it with the original."""
+    file = _first_cube(files)
+    with tempfile.TemporaryDirectory(prefix="demo-") as folder:
+        terminal.run("rucio", "download", "--dir", folder, file.did)
+        got = Path(folder) / file.did.partition(":")[0] / file.name
+        check(got.is_file(), f"rucio download left no file {got}")
+        check(md5_of(got) == md5_of(file.original), f"the downloaded {file.did} differs from {file.original}")
+        size = got.stat().st_size
+    terminal.say(f"{size} bytes, MD5 {md5_of(file.original)}: equal to the original")
+    return {"did": file.did, "bytes": size, "md5": md5_of(file.original)}
+
+
+def md5_of(path: Path) -> str:
+    """Return the MD5 sum of a file, hexadecimal."""
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+
+
+def _rule_on(terminal: Terminal, did: str) -> str | None:
+    """Return our rule on a DID as Rucio lists it: id, account, DID, state with counts, RSE, and more."""
+    for line in terminal.run("rucio", "rule", "list", "--did", did, "--csv", quiet=True).splitlines():
+        values = line.split(",")
+        if values[1:3] == [ACCOUNT, did] and values[4] == RSE:
+            return line
+    return None
+
+
+def _wait_for_rule(terminal: Terminal, did: str) -> str:
+    deadline = time.monotonic() + RULE_LIMIT
+    with terminal.console.status("the transfer agent is at work"):
+        while True:
+            line = _rule_on(terminal, did) or ""
+            state = line.split(",")[3] if line else "gone"
+            if state.startswith("OK["):
+                return line
+            check(not state.startswith("STUCK"), f"the rule is stuck: {line} (rucio rule show --examine says why)")
+            check(time.monotonic() < deadline, f"after {RULE_LIMIT:.0f} s the rule is still not OK: {line or state}")
+            time.sleep(1.0)
+
+
+def _first_cube(files: list[CubeFile]) -> CubeFile:
+    return next(file for file in files if file.asset == "cube")
