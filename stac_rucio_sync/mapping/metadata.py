@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
@@ -57,7 +58,8 @@ def did_metadata(item: Item, obscore: ObsCoreRow, files: Iterable[File], fingerp
     Parameters
     ----------
     item
-        The item; null, NaN and infinite numbers of its properties are null, NUL is removed from every text.
+        The item. NaN and infinite numbers of its properties become null, integers beyond 64 bits the nearest double;
+        NUL is removed from every text.
     obscore
         Its row; columns without a value are left out. ``s_polygon`` is a list of degrees, ``s_bound`` is left out.
     files
@@ -133,6 +135,8 @@ def _storable(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - any JSON val
         return _storable_text(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return float(value) if abs(value) <= sys.float_info.max else None  # as RFC 8259 section 6 expects of readers
     if depth > _DEEPEST:
         raise ItemError(f"a property is nested deeper than {_DEEPEST} levels")
     if isinstance(value, Mapping):

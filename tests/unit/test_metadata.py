@@ -6,6 +6,7 @@ import json
 import math
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
@@ -107,6 +108,7 @@ def test_no_item_can_set_what_is_rucios_own_or_what_its_table_cannot_hold(proper
     assert not [key for key in metadata if "." in key or "/" in key or not key or len(key) > 255]
     assert not [text for text in texts(metadata) if "\0" in text]
     json.dumps(metadata, allow_nan=False, ensure_ascii=False).encode()
+    orjson.dumps(metadata)  # refuses what is beyond 64 bits
     theirs = [key for key in metadata if key not in OWN_KEYS and key not in ObsCoreRow._fields]
     assert sorted(map(str, map(property_of, theirs))) == sorted(properties)
 
