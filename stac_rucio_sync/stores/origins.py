@@ -26,6 +26,7 @@ ORIGIN_DISTANCE = 20_015
 _RSE_NAME = re.compile(r"^([A-Z0-9]+([_-][A-Z0-9]+)*)$")
 _LONGEST_NAME = 59
 _DIGEST_LENGTH = 8
+_TRIES = 4
 
 #: Rucio's http protocol reads with nothing but ``requests``; the others need the gfal2 library where bytes are read.
 _IMPLEMENTATIONS = {"http": "rucio.rse.protocols.webdav.Default", "https": "rucio.rse.protocols.webdav.Default"}
@@ -176,17 +177,22 @@ class OriginRses:
 
     def _made(self, origin: str) -> str | None:
         rse = rse_name(origin)
-        properties = self._properties(rse)
-        if properties is not None and _protocol_for(properties, origin) is not None:
-            return rse
-        try:
-            self._make(rse, origin)
-        except DeniedError as error:
-            self._denied = str(error)
-            return None
-        except RefusedError as error:
-            raise FatalError(f"the RSE {rse} for {origin} could not be made: {error}") from error
-        return rse
+        refusal: RefusedError | None = None
+        # Rucio answers two who make the same at the same time with HTTP 500: look again.
+        for _ in range(_TRIES):
+            properties = self._properties(rse)
+            if properties is not None and _protocol_for(properties, origin) is not None:
+                return rse
+            try:
+                self._make(rse, origin)
+            except DeniedError as error:
+                self._denied = str(error)
+                return None
+            except RefusedError as error:
+                refusal = error
+            else:
+                return rse
+        raise FatalError(f"the RSE {rse} for {origin} could not be made: {refusal}") from refusal
 
     def _properties(self, rse: str) -> Mapping[str, Any] | None:
         try:

@@ -15,3 +15,7 @@ class MissingError(RefusedError):
 
 class ExistsError(RefusedError):
     """Something that the call would make exists already."""
+
+
+class FaultError(RefusedError):
+    """Rucio's database did not like it: something in the call, or the database is unwell; Rucio does not say."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential, wait_random
 
-from stac_rucio_sync.errors import TransientError
+from stac_rucio_sync.errors import RefusedError, TransientError
 from stac_rucio_sync.settings import Rucio
+from stac_rucio_sync.stores.refusals import FaultError
 
 if TYPE_CHECKING:
     from stac_rucio_sync.stores.rucio_client import LakeClient
@@ -22,6 +23,7 @@ NEW_FILES_PER_CALL = 500
 BYTES_PER_CALL = 4_000_000
 
 Entry = TypeVar("Entry")
+Answer = TypeVar("Answer")
 
 # Rucio's client reads its configuration through the process's environment: one log-in at a time in a process.
 _LOGIN = threading.Lock()
@@ -56,7 +58,8 @@ class RucioCalls:
     @property
     def account(self) -> str:
         """The account that we act as."""
-        return str(self._client().account or self.send("whoami")["account"])
+        named = self._repeatedly(lambda: self._client().account)
+        return str(named or self.send("whoami")["account"])
 
     def send(self, verb: str, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - as Rucio's client has it
         """Call a method of Rucio's client, again after a back-off where the failure is transient.
@@ -82,25 +85,31 @@ class RucioCalls:
         FatalError
             Wrong credentials or configuration, or an RSE that is closed for writing.
         """
+
+        def call() -> Any:  # noqa: ANN401 - as above
+            answer = getattr(self._client(), verb)(*arguments, **options)
+            return list(answer) if isinstance(answer, Iterator) else answer
+
+        return self._repeatedly(call)
+
+    def _repeatedly(self, call: Callable[[], Answer]) -> Answer:
         repeated = Retrying(
             retry=retry_if_exception_type(TransientError),
             stop=stop_after_attempt(self._settings.attempts),
             wait=wait_exponential(multiplier=0.5, max=30) + wait_random(0, 0.5),
             reraise=True,
         )
-        return repeated(self._send_once, verb, arguments, options)
+        return repeated(self._call_once, call)
 
-    def _send_once(self, verb: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:  # noqa: ANN401
+    def _call_once(self, call: Callable[[], Answer]) -> Answer:
         try:
-            answer = getattr(self._client(), verb)(*arguments, **options)
-            return list(answer) if isinstance(answer, Iterator) else answer
-        except Exception as error:
-            from stac_rucio_sync.stores.rucio_client import translated  # noqa: PLC0415 - Rucio is imported when used
-
-            ours = translated(error)
-            if ours is None:
-                raise
-            raise ours from error
+            return _translating(call)
+        except FaultError as fault:
+            try:
+                _translating(self._client().whoami)
+            except RefusedError:
+                raise TransientError(f"the Rucio server is unwell: {fault}") from fault
+            raise
 
     def _client(self) -> LakeClient:
         client: LakeClient | None = getattr(self._here, "client", None)
@@ -125,6 +134,18 @@ class RucioCalls:
         while self._clients:
             self._clients.pop().session.close()
         self._here = threading.local()
+
+
+def _translating(call: Callable[[], Answer]) -> Answer:
+    try:
+        return call()
+    except Exception as error:
+        from stac_rucio_sync.stores.rucio_client import translated  # noqa: PLC0415 - Rucio is imported when used
+
+        ours = translated(error)
+        if ours is None:
+            raise
+        raise ours from error
 
 
 def in_calls(

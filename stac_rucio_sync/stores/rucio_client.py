@@ -26,7 +26,7 @@ from rucio.common.config import clean_cached_config, config_get
 
 from stac_rucio_sync.errors import FatalError, RefusedError, SyncError, TransientError
 from stac_rucio_sync.settings import Rucio
-from stac_rucio_sync.stores.refusals import DeniedError, ExistsError, MissingError
+from stac_rucio_sync.stores.refusals import DeniedError, ExistsError, FaultError, MissingError
 
 LOG = logging.getLogger(__name__)
 
@@ -74,9 +74,13 @@ class _CountingAdapter(HTTPAdapter):
         self._sending = sending
         super().__init__()
 
-    def send(self, *args: Any, **options: Any) -> requests.Response:  # noqa: ANN401 - as requests declares it
+    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:  # noqa: ANN401
         self._sending()
-        return super().send(*args, **options)
+        answer = super().send(request, *args, **options)
+        if answer.status_code in _TRANSIENT_STATUS or "/auth/" in (request.url or ""):
+            # Rucio's client drops such answers unread, and their connections with them.
+            _ = answer.content
+        return answer
 
 
 class LakeClient(Client):
@@ -95,7 +99,14 @@ class LakeClient(Client):
 
     def __init__(self, sending: Callable[[], None], **options: Any) -> None:  # noqa: ANN401 - as Rucio declares it
         self._sending = sending
-        super().__init__(**options)  # type: ignore[no-untyped-call] # Rucio annotates in part
+        try:
+            super().__init__(**options)  # type: ignore[no-untyped-call] # Rucio annotates in part
+        except KeyError as error:
+            self._session.close()
+            raise requests.HTTPError(f"the answer to the log-in was cut off: no {error}") from error
+        except BaseException:
+            self._session.close()
+            raise
 
     @property
     def session(self) -> requests.Session:
@@ -197,6 +208,8 @@ def translated(error: Exception) -> SyncError | None:
     for kinds, ours in ((rucio_errors.AccessDenied, DeniedError), (_MISSING, MissingError), (_EXISTS, ExistsError)):
         if isinstance(error, kinds):
             return ours(text)
+    if isinstance(error, rucio_errors.DatabaseException):
+        return FaultError(f"DatabaseException: {text}")
     if isinstance(error, rucio_errors.RucioException):
         return RefusedError(f"{type(error).__name__}: {text}" if text else type(error).__name__)
     return None
