@@ -26,6 +26,7 @@ Frame = Literal["sky", "body"]
 MOST_VERTICES = 250
 """pgSphere takes 1,024 but checks each edge against each other: 250 vertices cost it 40 ms, 1,000 a second."""
 _MOST_POSITIONS = 1_000_000
+_DEEPEST = 4
 _TOLERANCES = (1e-5, 1e-4, 1e-3)
 """How far vertices may be from a straight edge, in parts of the footprint's radius, to be left out: tried in turn."""
 
@@ -115,27 +116,24 @@ def circle_footprint(lon: float, lat: float, radius: float, frame: Frame = "sky"
     return Footprint(None, (lon, lat, radius), region)
 
 
-def _take_apart(geometry: Mapping[str, Any], parts: _Parts, depth: int) -> None:
-    kind, coordinates = geometry.get("type"), geometry.get("coordinates")
+def _take_apart(geometry: object, parts: _Parts, depth: int) -> None:
+    kind, coordinates = (geometry.get("type"), geometry.get("coordinates")) if isinstance(geometry, dict) else (0, 0)
     if kind == "Polygon":
         _take_polygon(coordinates, parts)
     elif kind == "Point":
         parts.positions += rings.positions([coordinates])
     elif kind in {"MultiPoint", "LineString"}:
         parts.positions += rings.positions(coordinates)
-    elif kind in {"MultiPolygon", "MultiLineString"} and isinstance(coordinates, list) and coordinates:
-        for part in coordinates:
-            if part == []:
-                continue
+    elif kind in {"MultiPolygon", "MultiLineString"} and isinstance(coordinates, list):
+        for part in filter(None, coordinates):
             if kind == "MultiPolygon":
                 _take_polygon(part, parts)
             else:
                 parts.positions += rings.positions(part)
-    elif kind == "GeometryCollection" and isinstance(geometry.get("geometries"), list) and depth < 4:
-        for part in geometry["geometries"]:
-            if not isinstance(part, dict):
-                raise NoPositionError("it is no GeoJSON geometry")
-            _take_apart(part, parts, depth + 1)
+    elif kind == "GeometryCollection" and isinstance(geometry, dict) and depth < _DEEPEST:
+        members = geometry.get("geometries")
+        for member in members if isinstance(members, list) else [None]:
+            _take_apart(member, parts, depth + 1)
     else:
         raise NoPositionError("it is no GeoJSON geometry")
     if len(parts.positions) + sum(map(len, parts.rings)) > _MOST_POSITIONS or not (parts.positions or parts.rings):
@@ -181,16 +179,15 @@ def _of_ring(ring: Ring, frame: Frame, remarks: list[str], ranges: Ranges | None
     if len(ring) < 3:
         return _circle(vectors, frame, [*remarks, THIN], ranges)
     outline = _outline(ring, vectors)
+    centre = outline.centre
+    radius = sphere.bounding_radius(vectors, centre) if centre is not None else None
     if outline.fault is sphere.Fault.TOUCHING:
         return _hull(ring, frame, [*remarks, TOUCHES], ranges)
     if outline.fault is sphere.Fault.THIN:
         return _circle(vectors, frame, [*remarks, THIN], ranges)
-    centre = outline.centre
-    radius = sphere.bounding_radius(vectors, centre) if centre is not None else None
-    if outline.fault is sphere.Fault.TOO_LARGE or centre is None or radius is None:
-        return Footprint(ranges=ranges, remarks=(*remarks, LARGE))
-    if outline.fault is sphere.Fault.CROSSING:
-        return Footprint(ranges=ranges, remarks=(*remarks, CROSSES))
+    if outline.fault is not None or centre is None or radius is None:
+        reason = CROSSES if outline.fault is sphere.Fault.CROSSING else LARGE
+        return Footprint(ranges=ranges, remarks=(*remarks, reason))
     if outline.simplified:
         remarks = [*remarks, SIMPLIFIED]
     positions = outline.ring
@@ -298,7 +295,7 @@ def _wrapped(lon: float) -> float:
 
 
 def _is_half_the_sphere(ranges: Ranges) -> bool:
-    """Tell whether a belt of all longitudes has the area of a hemisphere or more (its outline may be no ring at all)."""
+    """Tell whether a belt of all longitudes has the area of a hemisphere or more; its outline may be no ring at all."""
     west, east, south, north = ranges
     return (west, east) == (0.0, 360.0) and sin(radians(north)) - sin(radians(south)) >= 1.0
 

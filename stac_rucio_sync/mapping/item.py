@@ -10,17 +10,17 @@ import re
 import threading
 import warnings
 from typing import Any
-from urllib.parse import urljoin
 
 import orjson
 from pystac.serialization import identify_stac_object, migrate_to_latest
 
 from stac_rucio_sync.errors import ItemError
+from stac_rucio_sync.mapping.hrefs import absolute_href
 from stac_rucio_sync.model import Asset, Item, ItemKey, ItemRead, JsonObject
 from stac_rucio_sync.settings import Settings
 
 _VERSION = re.compile(r"\d+\.\d+(\.\d+)?([-.+].*)?", re.ASCII)
-_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|/|file:", re.ASCII)
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:", re.ASCII)
 _JSON_NAMES = {dict: "an object", list: "a list", str: "a text", bool: "a truth value", int: "a number",
                float: "a number", type(None): "null"}
 
@@ -89,7 +89,7 @@ def parse_item(read: ItemRead, settings: Settings) -> Item:
 
 
 def is_absolute(href: str) -> bool:
-    """Tell whether an href stands by itself: it has a scheme with an authority, or is a path from the root."""
+    """Tell whether an href stands by itself: it has a scheme."""
     return _ABSOLUTE.match(href) is not None
 
 
@@ -127,11 +127,10 @@ def _migrated(stac: _Owned) -> JsonObject:
     version = stac.get("stac_version")
     if not isinstance(version, str) or not _VERSION.fullmatch(version):
         raise ItemError(f"stac_version is {_shown(version)}: it is no STAC item")
-    for field, empty in (("properties", None), ("assets", {}), ("links", []), ("stac_extensions", [])):
-        if stac.get(field) is None and empty is not None:
-            stac[field] = empty
-        expected = list if field in {"links", "stac_extensions"} else dict
-        if not isinstance(stac[field] if field in stac else None, expected):
+    for field, expected in (("properties", dict), ("assets", dict), ("links", list), ("stac_extensions", list)):
+        if stac.get(field) is None and field != "properties":
+            stac[field] = expected()
+        if not isinstance(stac.get(field), expected):
             raise ItemError(f"{field} is {_kind(stac.get(field))}, not {_JSON_NAMES[expected]}")
     for name, asset in stac["assets"].items():
         if not isinstance(asset, dict):
@@ -140,7 +139,7 @@ def _migrated(stac: _Owned) -> JsonObject:
         with _ONE_AT_A_TIME, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             migrated: JsonObject = migrate_to_latest(stac, identify_stac_object(stac))
-    except Exception as error:  # noqa: BLE001 - pystac's migrations raise whatever odd old JSON makes them raise
+    except Exception as error:  # pystac's migrations raise whatever odd old JSON makes them raise
         raise ItemError(f"it cannot be migrated from STAC {version} ({type(error).__name__}: {error})") from error
     return migrated
 
@@ -185,14 +184,7 @@ def _base_href(links: tuple[JsonObject, ...], read_href: str | None) -> str | No
     """Return the self link, itself resolved against where the item was read, else that place."""
     for link in links:
         if link.get("rel") == "self" and link.get("href"):
-            href: str = link["href"]
-            if is_absolute(href):
-                return href
-            if read_href is not None:
-                try:
-                    return urljoin(read_href, href)
-                except ValueError:  # no URL at all (an unclosed "[" ...): as good as none
-                    return read_href
+            return absolute_href(link["href"], read_href) or read_href
     return read_href
 
 

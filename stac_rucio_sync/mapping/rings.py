@@ -147,14 +147,14 @@ def joined(rings: Sequence[Ring]) -> Ring | None:
             if (lon, low) in follow:
                 return None
             follow[(lon, low)] = (lon, high)
-    start = vertex = next(iter(follow), None)
-    ring_out: Ring = []
-    while vertex is not None and vertex in follow:
-        ring_out.append(vertex)
+    if not follow:
+        return None
+    start = vertex = next(iter(follow))
+    outline: Ring = []
+    while vertex in follow:
+        outline.append(vertex)
         vertex = follow.pop(vertex)
-        if vertex == start:
-            break
-    return ring_out if vertex == start and not follow and len(ring_out) > 2 else None
+    return outline if vertex == start and not follow and len(outline) > 2 else None
 
 
 def _snapped(lon: float) -> float:

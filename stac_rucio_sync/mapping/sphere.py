@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 Vector = tuple[float, float, float]
 
 SAME = 2e-7
-"""Vertices nearer than this (0.04 arcsec, 1.3 m on Earth) are one; pgSphere takes short edges below 5e-8 for crossing."""
+"""Vertices nearer than this (0.04 arcsec, 1.3 m on Earth) are one; pgSphere fails on edges below 5e-8."""
 _NEAR = 6e-9
 """Edges nearer than this touch; pgSphere's own tolerance is 1e-9."""
 _COLLINEAR = 1e-11
@@ -151,7 +151,8 @@ def _candidate_pairs(vectors: Sequence[Vector], normals: Sequence[Vector]) -> li
     straddles = (np.minimum(offsets, after) <= _NEAR) & (np.maximum(offsets, after) >= -_NEAR)
     count = len(vectors)
     firsts, seconds = np.nonzero(np.triu(straddles & straddles.T, 2))
-    return [(int(i), int(k)) for i, k in zip(firsts, seconds, strict=True) if (i, k) != (0, count - 1)]
+    pairs = [(int(first), int(second)) for first, second in zip(firsts, seconds, strict=True)]
+    return [pair for pair in pairs if pair != (0, count - 1)]
 
 
 def _meeting(vectors: Sequence[Vector], normals: Sequence[Vector], first: int, second: int) -> Fault | None:

@@ -12,6 +12,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 _MJD_ORDINAL = date(1858, 11, 17).toordinal()
+_LAST_ORDINAL = date.max.toordinal()
 _MJD_TO_JD = 2400000.5
 _DAY = 86400.0
 _TIME = re.compile(
@@ -81,21 +82,26 @@ def parse_time(text: object) -> Instant | None:
     if hour is None:
         return Instant(days, 0, "", DATE_ONLY)
     hours, minutes, seconds = int(hour), int(minute), int(second or 0)
-    if hours > 23 or minutes > 59 or seconds > 60:
+    offset = _offset(zone)
+    if hours > 23 or minutes > 59 or seconds > 60 or offset is None:
         return None
     if seconds == 60:
         fraction = None  # the midnight after the leap second, not a part of the next day's first second
-    total = (hours * 60 + minutes) * 60 + seconds
-    if zone is not None and zone not in _ZONES_OF_UTC:
-        offset_hours, offset_minutes = int(zone[1:3]), int(zone[-2:]) if len(zone) > 3 else 0
-        if offset_hours > 23 or offset_minutes > 59:
-            return None
-        total -= (1 if zone[0] == "+" else -1) * (offset_hours * 60 + offset_minutes) * 60
-    shift, total = divmod(total, 86400)
+    shift, total = divmod((hours * 60 + minutes - offset) * 60 + seconds, 86400)
     days += shift
-    if not 1 <= days + _MJD_ORDINAL <= date.max.toordinal():
+    if not 1 <= days + _MJD_ORDINAL <= _LAST_ORDINAL:
         return None
     return Instant(days, total, fraction or "", NO_ZONE if zone is None else None)
+
+
+def _offset(zone: str | None) -> int | None:
+    """Return a zone's minutes east of UTC; None where it is no zone."""
+    if zone is None or zone in _ZONES_OF_UTC:
+        return 0
+    hours, minutes = int(zone[1:3]), int(zone[-2:]) if len(zone) > 3 else 0
+    if hours > 23 or minutes > 59:
+        return None
+    return (1 if zone[0] == "+" else -1) * (hours * 60 + minutes)
 
 
 def iso_utc(instant: Instant) -> str:
