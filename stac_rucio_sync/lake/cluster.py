@@ -24,7 +24,7 @@ _SHARE = Path("/usr/share/postgresql")
 _LONGEST_SOCKET_FOLDER = 90  # sun_path holds 107 bytes with the socket's own name
 
 # Two deprecated operators of pgSphere 1.2 name a commutator and a negator that belong to other operators, which
-# PostgreSQL refuses since its August 2025 releases.
+# the PostgreSQL that Debian 12 ships now refuses.
 _BAD_OPERATOR = re.compile(
     r"CREATE OPERATOR @ \(\s*LEFTARG\s*=\s*(?:bigint|spoint),\s*RIGHTARG\s*=\s*smoc,.*?\);", re.DOTALL | re.IGNORECASE
 )

@@ -252,9 +252,12 @@ class LakeHome:
         Raises
         ------
         UsageError
-            Another command holds it.
+            Another command holds it, or the lake belongs to somebody else.
         """
         self.path.mkdir(parents=True, exist_ok=True)
+        owner = self.path.stat().st_uid
+        if owner != os.geteuid():
+            raise UsageError(f"{self.path} belongs to user {owner}; start and stop that lake as its owner.")
         folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             try:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,6 +42,16 @@ GUEST = Path(__file__).with_name("guest")
 
 def _silent(_message: str) -> None:
     """Say nothing."""
+
+
+@contextmanager
+def _open_umask() -> Iterator[None]:
+    """Make files that the server user can read, whatever the caller's umask; private ones have modes of their own."""
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def running_settings(home: Path | None = None) -> Path | None:
@@ -104,7 +116,7 @@ class Lake:
             Something is missing or did not start; the message says what, and what to do.
         """
         user = server_user()
-        with self.home.locked():
+        with _open_umask(), self.home.locked():
             self.home.make(user)
             state = self.home.load_state()
             wish = LakeState(**vars(state))
@@ -177,9 +189,9 @@ class Lake:
         answer: dict[str, Any] = {"running": up, "home": str(self.home.path), "servers": running}
         if self.home.facts_file.exists():
             answer.update(json.loads(self.home.facts_file.read_text(encoding="utf-8")))
-        counts = self.home.server / "daemons.json"
-        if counts.exists():
-            answer["daemons"] = json.loads(counts.read_text(encoding="utf-8"))
+        # Who may not read the counts (another user) is not told them.
+        with suppress(FileNotFoundError, PermissionError):
+            answer["daemons"] = json.loads((self.home.server / "daemons.json").read_text(encoding="utf-8"))
         return answer
 
     def _is_up(self, user: ServerUser) -> bool:

@@ -21,6 +21,7 @@ from stac_rucio_sync.errors import FatalError
 from stac_rucio_sync.lake.home import ServerUser
 
 STOP_SECONDS = 15.0
+LONGEST_LOG_BYTES = 10_000_000
 POLL_SECONDS = 0.05
 _STATE_FIELD, _SESSION_FIELD, _START_FIELD = 0, 3, 19  # of /proc/PID/stat, counted after the name in brackets
 
@@ -127,6 +128,8 @@ class Processes:
         """Start a process in a session of its own, with its output in ``LOG/NAME.log``, and record it."""
         record_file = self._record_file(name)
         log = self._log / f"{name}.log"
+        if log.exists() and log.stat().st_size > LONGEST_LOG_BYTES:
+            log.replace(log.with_suffix(".old.log"))
         with log.open("ab") as output:
             os.fchmod(output.fileno(), 0o640)
             if self._user.dropped:
