@@ -13,9 +13,11 @@ PACKAGE = ROOT / "stac_rucio_sync"
 LINES_OF_ONE_IDEA = 400
 
 LEVELS = (
-    {"model", "errors", "settings", "__init__"},
+    {"__init__", "errors"},
+    {"model"},
+    {"settings", "seen"},
     {"http"},
-    {"mapping", "sources", "stores", "seen", "sizes"},
+    {"mapping", "sources", "stores", "sizes"},
     {"plan"},
     {"batch"},
     {"sync"},
@@ -30,7 +32,8 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "guest" not in path.p
 
 def room_of(module: str) -> str:
     parts = module.split(".")
-    return parts[1] if len(parts) > 1 else "__init__"
+    is_module = len(parts) > 1 and any((PACKAGE / f"{parts[1]}{end}").exists() for end in ("", ".py"))
+    return parts[1] if is_module else "__init__"
 
 
 def module_of(path: Path) -> str:

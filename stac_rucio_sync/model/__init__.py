@@ -1,0 +1,53 @@
+"""The words that sources, mapping, stores and jobs share. Nothing here does input or output.
+
+An **Item** is what the catalogue says; **Wanted** is what Rucio and the tables should hold for it, computed by pure
+functions; **Found** is what the last run recorded; the difference of the two is the plan.
+"""
+
+from stac_rucio_sync.model.found import (
+    Found,
+    FoundFile,
+    FoundState,
+    Quarantined,
+    ReadEnd,
+    Registered,
+    Replica,
+    Rse,
+    Settled,
+)
+from stac_rucio_sync.model.identity import Did, ItemKey, JsonObject
+from stac_rucio_sync.model.read import Asset, Change, Cursor, Item, ItemBroken, ItemRead, ItemRemoved
+from stac_rucio_sync.model.report import Fate, Report
+from stac_rucio_sync.model.rows import EpnRow, ObsCoreRow
+from stac_rucio_sync.model.wanted import File, Link, Measured, Wanted, WantedReplica
+
+__all__ = [
+    "Asset",
+    "Change",
+    "Cursor",
+    "Did",
+    "EpnRow",
+    "Fate",
+    "File",
+    "Found",
+    "FoundFile",
+    "FoundState",
+    "Item",
+    "ItemBroken",
+    "ItemKey",
+    "ItemRead",
+    "ItemRemoved",
+    "JsonObject",
+    "Link",
+    "Measured",
+    "ObsCoreRow",
+    "Quarantined",
+    "ReadEnd",
+    "Registered",
+    "Replica",
+    "Report",
+    "Rse",
+    "Settled",
+    "Wanted",
+    "WantedReplica",
+]
