@@ -6,8 +6,6 @@ answer, ``RefusedAnswer`` (asking again would not help) or ``TransientError`` (a
 
 from __future__ import annotations
 
-import ipaddress
-import re
 import socket
 import threading
 from collections.abc import Callable, Mapping
@@ -15,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import IO, Any, TypeVar
-from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import orjson
 import requests
@@ -26,6 +24,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from stac_rucio_sync import __version__
+from stac_rucio_sync.addresses import is_private_address, leads_inside, origin_of, public_url
 from stac_rucio_sync.errors import FatalError, TransientError
 
 MAX_JSON = 256 * 2**20
@@ -33,12 +32,10 @@ MAX_JSON = 256 * 2**20
 MAX_REDIRECTS = 10
 MAX_WAIT = 120.0
 """Seconds; a longer ``Retry-After`` is cut to this."""
-STRIKES = 3
+STRIKES = 5
 """After so many requests in a row that failed with all their tries, an origin is asked no more in this run."""
 _CHUNK = 2**20
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
-_SECRET = re.compile(r"sig|token|secret|passw|credential|api[-_]?key|access[-_]?key|^x-(amz|goog)-", re.IGNORECASE)
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 T = TypeVar("T")
 
@@ -59,59 +56,6 @@ class _Unanswered(TransientError):  # noqa: N818 - as above
     def __init__(self, text: str, wait: float | None = None) -> None:
         super().__init__(text)
         self.wait = wait
-
-
-# ------------------------------------------------------------------------------------------------------- addresses
-
-
-def is_http(location: str) -> bool:
-    """Tell whether a location is an http or https URL."""
-    return location[:8].lower().startswith(("http://", "https://"))
-
-
-def origin_of(url: str) -> str:
-    """Return ``scheme://host[:port]`` of a URL, lower case, without user and password."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}".lower()
-
-
-def without_login(url: str) -> tuple[str, tuple[str, str] | None]:
-    """Split ``user:password`` off a URL, so that it appears in no href, name or message."""
-    parts = urlsplit(url)
-    login, at, host = parts.netloc.rpartition("@")
-    if not at:
-        return url, None
-    user, _, password = login.partition(":")
-    return urlunsplit(parts._replace(netloc=host)), (unquote(user), unquote(password))
-
-
-def public_url(url: str) -> str:
-    """Return a URL that may be shown and stored: no login, no fragment, no query that holds a signature or token."""
-    parts = urlsplit(without_login(url)[0])
-    secret = any(_SECRET.search(name) for name, _ in parse_qsl(parts.query, keep_blank_values=True))
-    return urlunsplit(parts._replace(query="" if secret else parts.query, fragment=""))
-
-
-def is_private_address(address: str) -> bool:
-    """Tell whether an IP address is loopback, private, link-local or otherwise not of the public internet."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        embedded = ip.ipv4_mapped or ip.sixtofour
-        if ip in _NAT64:
-            embedded = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if embedded is not None:
-            ip = embedded
-    return not ip.is_global or ip.is_multicast
-
-
-def leads_inside(url: str) -> bool:
-    """Tell whether the host of a URL has a private address; a host that does not resolve has none."""
-    host = urlsplit(url).hostname or ""
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return False
-    return any(is_private_address(str(entry[4][0])) for entry in found)
 
 
 class _Guard:
@@ -322,9 +266,7 @@ class Http:
         asked = error.wait if isinstance(error, _Unanswered) and error.wait is not None else 0.0
         return min(max(doubled, asked), MAX_WAIT)
 
-    def _try(
-        self, method: str, url: str, take: Callable[[requests.Response], T], arguments: Mapping[str, Any]
-    ) -> T:
+    def _try(self, method: str, url: str, take: Callable[[requests.Response], T], arguments: Mapping[str, Any]) -> T:
         shown = public_url(url)
         try:
             with self._session.request(

@@ -19,8 +19,9 @@ from urllib.parse import urlsplit
 
 import requests
 
+from stac_rucio_sync.addresses import is_http, origin_of, public_url
 from stac_rucio_sync.errors import SyncError
-from stac_rucio_sync.http import Http, Patience, RefusedAnswer, is_http, origin_of, public_url
+from stac_rucio_sync.http import Http, Patience, RefusedAnswer
 from stac_rucio_sync.model import Measured
 
 THREADS = 32
@@ -101,9 +102,12 @@ class Sizer:
                 for queue in queues.values():
                     queue.clear()
                 raise
-        self._http.close()
         measured = {href: answer for href, answer in answers.items() if isinstance(answer, Measured)}
         return measured, {href: answer for href, answer in answers.items() if isinstance(answer, str)}
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._http.close()
 
     # ----------------------------------------------------------------------------------------------------- queues
 

@@ -10,14 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from gzip import GzipFile
-from io import BufferedReader
+from io import BufferedReader, RawIOBase
 from pathlib import Path
 from shutil import copyfileobj
 from tempfile import TemporaryFile
 from typing import IO, Any, cast
 
+from stac_rucio_sync.addresses import is_http, public_url
 from stac_rucio_sync.errors import FatalError
-from stac_rucio_sync.http import Http, is_http
+from stac_rucio_sync.http import Http
 from stac_rucio_sync.model import Change, Cursor
 from stac_rucio_sync.sources.geoparquet import read_geoparquet
 from stac_rucio_sync.sources.lines import DAMAGED, read_document, read_lines
@@ -63,12 +64,11 @@ class FileSource:
             if not file.peek(2).startswith(_GZIP):
                 yield from self._formats(file, reading)
                 return
-            # GzipFile has all that BufferedReader asks of a raw file.
-            with GzipFile(fileobj=file) as unpacked, BufferedReader(cast(Any, unpacked), _BUFFER) as stream:
+            with BufferedReader(cast(Any, _Unpacked(file)), _BUFFER) as stream:
                 yield from self._formats(stream, reading)
 
     def _formats(self, stream: BufferedReader, reading: Reading) -> Iterator[Change]:
-        shown = "standard input" if self.location == STDIN else self.name
+        shown = "standard input" if self.location == STDIN else self._shown()
         try:
             magic = stream.peek(4)[:4]
         except (OSError, *DAMAGED) as error:
@@ -78,7 +78,10 @@ class FileSource:
         elif self.location == STDIN or self.location.partition("?")[0].lower().endswith(_LINES):
             yield from read_lines(stream, shown)
         else:
-            yield from read_document(stream, shown, self.location, reading)
+            yield from read_document(stream, shown, shown, reading)
+
+    def _shown(self) -> str:
+        return public_url(self.location) if self.http is not None else self.location
 
     def _parquet(self, stream: BufferedReader, shown: str, reading: Reading) -> Iterator[Change]:
         rows = (0, 0)
@@ -89,7 +92,7 @@ class FileSource:
             reading.expected = expected
 
         reading.part = lambda: rows[0] / rows[1] if rows[1] else None
-        if isinstance(stream.raw, GzipFile) or not stream.seekable():
+        if isinstance(stream.raw, _Unpacked) or not stream.seekable():
             with TemporaryFile() as unpacked:  # Parquet is read from its end
                 try:
                     copyfileobj(stream, unpacked, _BUFFER)
@@ -112,7 +115,7 @@ class FileSource:
                 try:
                     self.http.download(self.location, cast(IO[bytes], file))
                 except OSError as error:
-                    raise FatalError(f"{self.name} cannot be kept in a temporary file: {error.strerror}") from error
+                    raise FatalError(f"{self._shown()} cannot be kept in a temporary file: {error.strerror}") from error
                 finally:
                     self.http.close()
                 with BufferedReader(cast(Any, file), _BUFFER) as stream:
@@ -124,6 +127,28 @@ class FileSource:
                 raise FatalError(f"{self.location}: {error.strerror}") from error
             with BufferedReader(cast(Any, local), _BUFFER) as stream:
                 yield stream
+
+
+class _Unpacked(RawIOBase):
+    """A gzip file, unpacked piece by piece.
+
+    ``GzipFile.readinto`` fills its buffer or fails: where a file is cut off, the last buffer would be lost.
+    """
+
+    def __init__(self, file: BufferedReader) -> None:
+        self._unpacked = GzipFile(fileobj=file)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - RawIOBase's own signature
+        piece = self._unpacked.read1(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def close(self) -> None:
+        self._unpacked.close()
+        super().close()
 
 
 class _Fraction:

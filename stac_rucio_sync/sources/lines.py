@@ -120,7 +120,7 @@ class Replay(RawIOBase):
         """Read up to the buffer's length."""
         piece = self.head[self._at : self._at + len(buffer)]
         self._at += len(piece)
-        if not piece:
+        if not piece and len(buffer):
             if self._damage is not None:
                 raise self._damage
             piece = self._file.read1(len(buffer))

@@ -72,8 +72,10 @@ def _asked_interval(interval: str) -> Interval | None:
     if len(ends) > 2:
         raise UsageError(f"--datetime {interval}: an interval has one /")
     start, end = ends[0], ends[-1]
-    times = [_EARLIEST if start in ("", "..") else parse_instant(start) if "T" in start.upper() else None,
-             _LATEST if end in ("", "..") else parse_instant(end) if "T" in end.upper() else None]
+    times = [
+        _EARLIEST if start in ("", "..") else parse_instant(start) if "T" in start.upper() else None,
+        _LATEST if end in ("", "..") else parse_instant(end) if "T" in end.upper() else None,
+    ]
     return None if times[0] is None or times[1] is None else (times[0], times[1])
 
 

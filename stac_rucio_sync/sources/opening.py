@@ -7,20 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import requests
 
+from stac_rucio_sync.addresses import is_http, leads_inside, origin_of, public_url, without_login
 from stac_rucio_sync.errors import FatalError, UsageError
-from stac_rucio_sync.http import (
-    Http,
-    RefusedAnswer,
-    is_http,
-    leads_inside,
-    origin_of,
-    parse_json,
-    public_url,
-    without_login,
-)
+from stac_rucio_sync.http import Http, RefusedAnswer, parse_json
 from stac_rucio_sync.model import JsonObject
 from stac_rucio_sync.sources.api import ApiSource
 from stac_rucio_sync.sources.files import STDIN, FileSource, is_file_name
@@ -61,7 +54,8 @@ def open_source(location: str, *, name: str | None = None, options: ReadOptions 
     elif "://" in location and not location.startswith("file://"):
         raise UsageError(f"source {location}: only paths, http and https are read")
     else:
-        source = _open_path(Path(location.removeprefix("file://")), name, options)
+        path = unquote(urlsplit(location).path) if location.startswith("file://") else location
+        source = _open_path(Path(path), name, options)
     if source.kind != "api":
         _refuse_api_options(options, source.kind)
     return source

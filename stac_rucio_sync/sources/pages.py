@@ -14,8 +14,9 @@ import orjson
 from pystac.link import Link
 from pystac_client.stac_api_io import StacApiIO
 
+from stac_rucio_sync.addresses import is_http, public_url
 from stac_rucio_sync.errors import FatalError
-from stac_rucio_sync.http import Http, is_http, parse_json, public_url
+from stac_rucio_sync.http import Http, parse_json
 from stac_rucio_sync.model import JsonObject
 from stac_rucio_sync.seen import Once
 

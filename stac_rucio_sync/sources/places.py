@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
-from stac_rucio_sync.http import RefusedAnswer, is_http, origin_of
+from stac_rucio_sync.addresses import is_http, origin_of
+from stac_rucio_sync.http import RefusedAnswer
 
 
 @dataclass(frozen=True, slots=True)

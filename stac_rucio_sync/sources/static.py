@@ -17,8 +17,9 @@ from typing import Any
 from pystac.cache import CollectionCache
 from pystac.serialization import merge_common_properties
 
+from stac_rucio_sync.addresses import is_http, origin_of, public_url
 from stac_rucio_sync.errors import FatalError, TransientError
-from stac_rucio_sync.http import Http, RefusedAnswer, is_http, origin_of, parse_json, public_url
+from stac_rucio_sync.http import Http, RefusedAnswer, parse_json
 from stac_rucio_sync.model import Change, Cursor, ItemBroken, ItemRead, JsonObject
 from stac_rucio_sync.seen import Once
 from stac_rucio_sync.sources.places import Root, is_inside, read_local, resolve
@@ -29,6 +30,8 @@ AHEAD = 16
 CONNECTIONS = 8
 MAX_DOCUMENT = 256 * 2**20
 _FOLLOWED = frozenset({"child", "item", "items"})
+_OF_A_PAGE = frozenset({"next"})
+"""What is followed from an ItemCollection: servers without item search give ``items`` in pages."""
 _COMMONS = re.compile(r"0\.[6-9]\.\d+")
 
 
@@ -133,7 +136,7 @@ class _Crawl:
         """Tell by its content what a document is: old catalogues have no ``type`` and links may err."""
         kind = document.get("type") if isinstance(document, dict) else None
         if kind == "Feature":
-            yield ItemRead(_with_commons(document, node.collection), node.href, shown)
+            yield ItemRead(_with_commons(document, node.collection), shown, shown)
         elif kind == "FeatureCollection" and isinstance(document.get("features"), list):
             for number, feature in enumerate(document["features"]):
                 position = f"{shown}#features/{number}"
@@ -141,6 +144,7 @@ class _Crawl:
                     yield ItemRead(_with_commons(feature, node.collection), None, position)
                 else:
                     yield ItemBroken(position, "it is not a JSON object")
+            yield from self._follow(node, document, shown)  # its next page
         elif isinstance(document, dict) and (
             kind in ("Catalog", "Collection") or (kind is None and "id" in document and "links" in document)
         ):
@@ -152,7 +156,7 @@ class _Crawl:
             yield ItemBroken(shown, _sentence(node, reason))
 
     def _follow(self, node: _Node, document: JsonObject, shown: str) -> Iterator[Change]:
-        """Put the links of a catalogue in front of what waits; yield those that cannot be followed."""
+        """Put the links of a document in front of what waits; yield those that cannot be followed."""
         is_collection = document.get("type") == "Collection" or "extent" in document
         collection = document if is_collection else node.collection
         links = document.get("links", [])
@@ -161,9 +165,10 @@ class _Crawl:
         if not isinstance(links, list):
             yield ItemBroken(f"{shown}#links", "the links of the catalogue are not a list")
             return
+        followed = _OF_A_PAGE if document.get("type") == "FeatureCollection" else _FOLLOWED
         found: list[_Node] = []
         for number, link in enumerate(links):
-            if not isinstance(link, dict) or link.get("rel") not in _FOLLOWED:
+            if not isinstance(link, dict) or link.get("rel") not in followed:
                 continue
             href = link.get("href")
             if not isinstance(href, str) or not href:
