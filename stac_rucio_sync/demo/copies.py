@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tempfile
 import time
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ RSE = "VIENNA-DISK"
 ACCOUNT = "alice"
 RULE_LIMIT = 180.0
 """Seconds in which the transfer agent must have made the copies."""
+_REPLICA = re.compile(r"([A-Z0-9_-]+): (\S+://\S+)")
+"""RSE and PFN in the table that `rucio replica list file` prints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +109,11 @@ def show_replicas(terminal: Terminal, files: list[CubeFile], catalogue: Catalogu
     """Show where the bytes of one cube are: at its origin and at the site of the rule."""
     file = _first_cube(files)
     output = terminal.run("rucio", "replica", "list", "file", file.did)
-    check(RSE in output, f"Rucio shows no replica of {file.did} at {RSE}")
-    check(catalogue.url in output, f"Rucio shows no replica of {file.did} at its origin")
-    return {"did": file.did, "listed": output.splitlines()}
+    replicas = dict(_REPLICA.findall(output))
+    check(RSE in replicas, f"Rucio shows no replica of {file.did} at {RSE}")
+    origin = any(pfn.startswith(catalogue.url + "/") for pfn in replicas.values())
+    check(origin, f"Rucio shows no replica of {file.did} at its origin {catalogue.url}")
+    return {"did": file.did, "pfns": replicas}
 
 
 def download(terminal: Terminal, files: list[CubeFile]) -> dict[str, Any]:

@@ -76,7 +76,7 @@ class Terminal:
 
     def show(self, line: str) -> None:
         """Show a line of a command's output."""
-        self.console.print(Text("   " + line, style="dim"), soft_wrap=True)
+        self.console.print(Text("   ").append_text(Text.from_ansi(line)), style="dim", soft_wrap=True)
 
     def show_command(self, line: str) -> None:
         """Show what a person would type."""
