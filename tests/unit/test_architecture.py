@@ -15,7 +15,7 @@ LINES_OF_ONE_IDEA = 400
 LEVELS = (
     {"__init__", "errors"},
     {"model"},
-    {"settings", "seen"},
+    {"settings", "seen", "addresses"},
     {"http"},
     {"mapping", "sources", "stores", "sizes"},
     {"plan"},
