@@ -10,10 +10,6 @@ account may
 - add, delete and update replicas at origin RSEs, and nowhere else, also while those are closed for writing (which
   keeps rules from choosing them as a destination).
 
-No account is given signed URLs unless it carries the attribute ``sign-url``, root included: an origin that needs no
-credentials is marked ``sign_url = none`` (without it Rucio's http client insists on an X.509 proxy), which root's
-listings would take for the name of a signing service.
-
 What an ingest account may do with DIDs of its own scopes (add, attach, detach, metadata) is Rucio's generic rule for
 every owner of a scope.
 """
@@ -37,7 +33,6 @@ if TYPE_CHECKING:
 
 INGEST_ATTRIBUTE = "stac_ingest"
 ORIGIN_ATTRIBUTE = "origin"
-SIGNING_ATTRIBUTE = "sign-url"
 
 
 def is_ingest_account(account: InternalAccount, session: Session) -> bool:
@@ -133,8 +128,6 @@ def has_permission(issuer: InternalAccount, action: str, kwargs: dict[str, Any],
     bool
         True when Rucio's generic rules allow it, or the rules for ingest accounts do.
     """
-    if action == "get_signed_url":
-        return bool(has_account_attribute(account=issuer, key=SIGNING_ATTRIBUTE, session=session))
     if generic.has_permission(issuer, action, kwargs, session=session):
         return True
     rule = INGEST_PERMISSIONS.get(action)

@@ -181,7 +181,9 @@ class Processes:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:]
         return f"The end of {log}:\n" + "\n".join(lines)
 
-    def stop(self, names: Iterable[str], first_signal: signal.Signals = signal.SIGTERM) -> list[str]:
+    def stop(
+        self, names: Iterable[str], first_signal: signal.Signals = signal.SIGTERM, patience: float = STOP_SECONDS
+    ) -> list[str]:
         """Stop recorded processes together: the signal, patience, then SIGKILL to what is left of their sessions.
 
         Returns
@@ -195,7 +197,7 @@ class Processes:
         running = {name: record for name, record in records.items() if _session_members(record)}
         for record in running.values():
             _signal_group(record, first_signal)
-        deadline = time.monotonic() + STOP_SECONDS
+        deadline = time.monotonic() + patience
         waiting = dict(running)
         while waiting and time.monotonic() < deadline:
             for record in waiting.values():

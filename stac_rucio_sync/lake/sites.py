@@ -110,8 +110,8 @@ def _rse(site: Site, port: int, rse_folder: Path) -> dict[str, Any]:
             "longitude": str(site.longitude),
             "lake": True,
             # Rucio's http protocol refuses to read without an X.509 proxy unless the RSE says that its URLs carry
-            # their own permission. Nothing is ever signed: Rucio signs https URLs only.
-            "sign_url": "none",
+            # their own permission. An empty value says so, and names no service that would have to sign them.
+            "sign_url": "",
             "greedyDeletion": True,
         },
         "protocols": [

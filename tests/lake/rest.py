@@ -55,7 +55,7 @@ class Account:
         host, _, port = url.removeprefix("http://").partition(":")
         self.do("POST", f"rses/{rse}", {"deterministic": False})
         self.do("POST", f"rses/{rse}/attr/origin", {"value": url})
-        self.do("POST", f"rses/{rse}/attr/sign_url", {"value": "none"})
+        self.do("POST", f"rses/{rse}/attr/sign_url", {"value": ""})
         self.do("POST", f"rses/{rse}/protocols/http", origin_protocol(host, int(port)))
         for lake_rse in ("VIENNA-DISK", "SYDNEY-DISK"):
             self.do("POST", f"rses/{rse}/distances/{lake_rse}", {"distance": 1})

@@ -20,10 +20,12 @@ from typing import Any
 
 import psycopg
 import pytest
+import requests
 
 from stac_rucio_sync.errors import UsageError
 from stac_rucio_sync.lake import Lake, running_settings
 from stac_rucio_sync.lake.home import cache_folder, default_home
+from stac_rucio_sync.lake.ports import choose_ports
 from stac_rucio_sync.settings import load_settings
 from tests.lake.rest import Account
 
@@ -213,6 +215,18 @@ def test_events_of_transfers_are_posted_where_one_listens(own_lake: Lake) -> Non
     finally:
         receiver.shutdown()
         receiver.server_close()
+
+
+def test_a_changed_port_is_the_rses_new_address(own_lake: Lake) -> None:
+    port = choose_ports({}, {})["vienna"]
+    own_lake.up(ports={"vienna": port})
+    [http] = [
+        protocol
+        for protocol in account_of(own_lake, "alice").do("GET", "rses/VIENNA-DISK/protocols").json()
+        if protocol["scheme"] == "http"
+    ]
+    assert http["port"] == port
+    assert requests.get(f"http://127.0.0.1:{port}/", timeout=10).ok
 
 
 def test_a_busy_port_is_an_error_that_names_it(own_lake: Lake) -> None:

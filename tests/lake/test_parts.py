@@ -121,6 +121,6 @@ def test_what_a_dead_leader_left_in_its_session_is_stopped_too(tmp_path: Path) -
     os.waitpid(record["pid"], 0)
     assert not processes.alive("leader")
     assert Path(f"/proc/{child}").exists()
-    assert processes.stop(["leader"]) == ["leader"]
+    assert processes.stop(["leader"], patience=0.5) == ["leader"]
     state = subprocess.run(["ps", "-o", "stat=", "-p", str(child)], capture_output=True, text=True, check=False)
     assert state.stdout.strip()[:1] in ("", "Z")

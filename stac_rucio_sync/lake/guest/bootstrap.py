@@ -77,6 +77,8 @@ def make_rse(wanted: dict[str, Any], session: Session) -> None:
     rse_id = rse_core.get_rse_id(name, session=session)
     attributes = rse_core.list_rse_attributes(rse_id, session=session)
     for key, value in wanted["attributes"].items():
+        if key in attributes and attributes[key] != value:
+            rse_core.del_rse_attribute(rse_id, key, session=session)
         if attributes.get(key) != value:
             rse_core.add_rse_attribute(rse_id, key, value, session=session)
     for protocol in rse_core.get_rse_protocols(rse_id, session=session)["protocols"]:
