@@ -14,13 +14,14 @@ import zlib
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
 import requests
 
 from stac_rucio_sync.addresses import is_http, origin_of, public_url
-from stac_rucio_sync.errors import SyncError
+from stac_rucio_sync.errors import SyncError, TransientError
 from stac_rucio_sync.http import Http, Patience, RefusedAnswer
 from stac_rucio_sync.model import Measured
 
@@ -34,8 +35,22 @@ _TOTAL = re.compile(r"bytes (?:\d+-\d+|\*)/(\d+)")
 _NO_HEAD = frozenset({400, 403, 404, 405, 501})
 """Statuses with which servers refuse HEAD although GET works (S3 signs the method; some routers know only GET)."""
 
-Answer = Measured | str
-"""A size, or the reason why there is none."""
+
+@dataclass(frozen=True, slots=True)
+class _Untold:
+    """The origin answers, and does not tell the size."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Unanswered:
+    """The origin does not answer."""
+
+    reason: str
+
+
+Answer = Measured | _Untold | _Unanswered
 
 
 class Sizer:
@@ -74,13 +89,15 @@ class Sizer:
         self._cache: OrderedDict[str, Answer] = OrderedDict()
         self._lock = threading.Lock()
 
-    def measure(self, hrefs: Iterable[str]) -> tuple[dict[str, Measured], dict[str, str]]:
+    def measure(self, hrefs: Iterable[str]) -> tuple[dict[str, Measured], dict[str, str], dict[str, str]]:
         """Measure files, each once a run.
 
         Returns
         -------
         tuple
-            What was measured, and the reason for each that could not be; every href is in one of the two.
+            What was measured; the reason for each whose origin does not tell; the reason for each whose origin did
+            not answer, and may another time. Every href is in one of the three. Reasons name the origin, not the file,
+            so that they can be counted.
         """
         asked = dict.fromkeys(hrefs)
         answers = {href: answer for href in asked if (answer := self._known(href)) is not None}
@@ -102,8 +119,11 @@ class Sizer:
                 for queue in queues.values():
                     queue.clear()
                 raise
-        measured = {href: answer for href, answer in answers.items() if isinstance(answer, Measured)}
-        return measured, {href: answer for href, answer in answers.items() if isinstance(answer, str)}
+        return (
+            {href: answer for href, answer in answers.items() if isinstance(answer, Measured)},
+            {href: answer.reason for href, answer in answers.items() if isinstance(answer, _Untold)},
+            {href: answer.reason for href, answer in answers.items() if isinstance(answer, _Unanswered)},
+        )
 
     def close(self) -> None:
         """Close idle connections."""
@@ -129,7 +149,7 @@ class Sizer:
     def _known(self, href: str) -> Answer | None:
         if not is_http(href):
             scheme = urlsplit(href).scheme or "no"
-            return f"sizes are asked by http and https only, not at a {scheme} URL"
+            return _Untold(f"sizes are asked by http and https only, not at a {scheme} URL")
         with self._lock:
             answer = self._cache.get(href)
             if answer is not None:
@@ -139,8 +159,10 @@ class Sizer:
     def _answer(self, href: str) -> Answer:
         try:
             return self._streamed(href) if self._mode == "stream" else self._stated(href)
-        except SyncError as error:
-            return f"its size cannot be asked: {error}"
+        except TransientError as error:
+            return _Unanswered(_reason(error, href))
+        except RefusedAnswer as error:
+            return _Untold(_reason(error, href))
 
     # -------------------------------------------------------------------------------------------------- one answer
 
@@ -161,7 +183,7 @@ class Sizer:
                     raise
                 length = _read_total(error.content_range)  # an empty file has no first byte
         if length is None:
-            return f"{origin_of(href)} does not state the size of its files"
+            return _Untold(f"{origin_of(href)} does not state the size of its files")
         return Measured(length)
 
     def _streamed(self, href: str) -> Answer:
@@ -182,6 +204,10 @@ class Sizer:
             return Measured(length, f"{adler32:08x}", md5.hexdigest())
 
         return self._http.ask("GET", href, take, headers=_PLAIN)
+
+
+def _reason(error: SyncError, href: str) -> str:
+    return f"no size: {error}".replace(public_url(href), origin_of(href))
 
 
 def _length(response: requests.Response, href: str) -> int | None:

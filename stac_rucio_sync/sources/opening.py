@@ -61,7 +61,7 @@ def open_source(location: str, *, name: str | None = None, options: ReadOptions 
     return source
 
 
-def _refuse_api_options(options: ReadOptions, kind: str) -> None:
+def _refuse_api_options(options: ReadOptions, kind: str | None) -> None:
     for option in ("bbox", "datetime", "filter"):
         if getattr(options, option) is not None:
             what = "a static catalogue" if kind == "static" else "a file"

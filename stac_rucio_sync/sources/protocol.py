@@ -59,7 +59,7 @@ class Reading:
     partial: bool = False
     """Something could not be read and may hide items."""
     cursor: Cursor | None = None
-    """Where the next read may go on; None: it reads everything."""
+    """Where the next read may go on; None: nowhere better than where this one began."""
     remarks: list[str] = field(default_factory=list)
     """Sentences for the operator."""
     expected: int | None = None
@@ -88,12 +88,12 @@ class Source(Protocol):
         """The key of everything that is remembered of this source."""
 
     @property
-    def kind(self) -> str:
-        """``api``, ``static`` or ``file``."""
+    def kind(self) -> str | None:
+        """``api``, ``static`` or ``file``; None: it is no place, and what is recorded of that source stays."""
 
     @property
-    def location(self) -> str:
-        """Absolute path or URL, without user and password."""
+    def location(self) -> str | None:
+        """Absolute path or URL, without user and password; None as above."""
 
     def read(self, cursor: Cursor | None) -> Reading:
         """Begin to read, where possible only what is new since ``cursor``.
