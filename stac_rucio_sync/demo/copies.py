@@ -87,7 +87,7 @@ def replicate(terminal: Terminal, lake: dict[str, Any], settings: Settings, file
         terminal.run("rucio", "rule", "add", "--copies", "1", "--rses", RSE, did)
     else:
         terminal.say("the rule is there since an earlier run")
-    rule = _wait_for_rule(terminal, did)
+    rule = _wait_for_rule(terminal, did, rule)
     terminal.show_command(f"rucio rule list --did {did} --csv")
     terminal.show(rule)
     site = lake["rses"][RSE]
@@ -143,17 +143,18 @@ def _rule_on(terminal: Terminal, did: str) -> str | None:
     return None
 
 
-def _wait_for_rule(terminal: Terminal, did: str) -> str:
+def _wait_for_rule(terminal: Terminal, did: str, rule: str | None) -> str:
+    """Wait until our rule is OK; ``rule`` is how it stood last."""
     deadline = time.monotonic() + RULE_LIMIT
     with terminal.console.status("the transfer agent is at work"):
         while True:
-            line = _rule_on(terminal, did) or ""
-            state = line.split(",")[3] if line else "gone"
-            if state.startswith("OK["):
-                return line
-            check(not state.startswith("STUCK"), f"the rule is stuck: {line} (rucio rule show --examine says why)")
-            check(time.monotonic() < deadline, f"after {RULE_LIMIT:.0f} s the rule is still not OK: {line or state}")
-            time.sleep(1.0)
+            state = rule.split(",")[3] if rule else "unknown to Rucio"
+            if rule and state.startswith("OK["):
+                return rule
+            check(not state.startswith("STUCK"), f"the rule is stuck: {rule} (rucio rule show --examine says why)")
+            check(time.monotonic() < deadline, f"after {RULE_LIMIT:.0f} s the rule on {did} is not OK but {state}")
+            time.sleep(0.5)
+            rule = _rule_on(terminal, did)
 
 
 def _first_cube(files: list[CubeFile]) -> CubeFile:

@@ -136,7 +136,7 @@ WHERE s_ra IS NOT NULL AND {H_ALPHA} BETWEEN em_min AND em_max ORDER BY obs_id""
         "earth",
         "and on the ground, where RA and Dec mean nothing: which scenes reach across the antimeridian?",
         """SELECT obs_id, target_name, c1min, c1max, c2min, c2max FROM epn.epn_core
-WHERE spatial_frame_type = 'body' AND c1min > c1max ORDER BY obs_id""",
+WHERE spatial_frame_type = 'body' AND 180.0 BETWEEN c1min AND c1max ORDER BY obs_id""",
         across_antimeridian,
     ),
 )

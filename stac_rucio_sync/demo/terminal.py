@@ -67,8 +67,12 @@ class Terminal:
     def step(self, title: str) -> None:
         """Begin a numbered step."""
         self._steps += 1
+        self.head(f"{self._steps}. {title}")
+
+    def head(self, title: str) -> None:
+        """Show a heading."""
         self.console.print()
-        self.console.print(Text(f"{self._steps}. {title}", style="bold"), soft_wrap=True)
+        self.console.print(Text(title, style="bold"), soft_wrap=True)
 
     def say(self, sentence: str) -> None:
         """Say what was found or is going on."""

@@ -176,7 +176,7 @@ class Walk:
 
     def show_ways_on(self, lake: dict[str, Any]) -> None:
         """Say what to type next."""
-        self.terminal.step(f"That was all, in {self.facts['seconds']} s; the lake stays up. Go on with")
+        self.terminal.head(f"All done and checked in {self.facts['seconds']} s. The lake stays up; go on with")
         home = ["--home", str(self.home)] if self.home else []
         for arguments in (
             ["status"],

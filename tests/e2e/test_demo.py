@@ -1,0 +1,114 @@
+"""The demo on the session's lake: the whole road, run as a person runs it, and what it says of itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.conftest import RunningLake
+
+ITEMS = 40
+TIME_LIMIT = 200
+
+
+def run_demo(lake: RunningLake) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "stac_rucio_sync.demo", "--home", str(lake.home), "--items", str(ITEMS), "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIME_LIMIT,
+        # Servers of somebody else in the environment: the demo must not talk to them.
+        env=os.environ | {"RUCIO_ACCOUNT": "nobody", "STAC_RUCIO_SYNC_DATABASE__URL": "postgresql://127.0.0.1:1/none"},
+    )
+    assert done.returncode == 0, done.stderr
+    facts: dict[str, Any] = json.loads(done.stdout)
+    facts["talk"] = done.stderr
+    return facts
+
+
+@pytest.fixture(scope="module")
+def twice(lake: RunningLake) -> tuple[dict[str, Any], dict[str, Any]]:
+    return run_demo(lake), run_demo(lake)
+
+
+@pytest.fixture(scope="module")
+def first(twice: tuple[dict[str, Any], dict[str, Any]]) -> dict[str, Any]:
+    return twice[0]
+
+
+pytestmark = pytest.mark.timeout(2 * TIME_LIMIT + 60)
+
+
+def test_every_item_is_accounted_for_and_the_second_sync_does_nothing(first: dict[str, Any]) -> None:
+    assert first["first"]["read"] == first["first"]["added"] == ITEMS
+    assert first["first"]["rows"] > 0
+    assert first["second"]["read"] == first["second"]["unchanged"] == ITEMS
+    assert first["second"]["files"] == first["second"]["rows"] == 0
+
+
+def test_a_second_run_finds_all_as_it_was(twice: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    first, second = twice
+    assert second["first"]["unchanged"] == ITEMS
+    assert second["found"] == first["found"]
+    assert second["rule"]["did"] == first["rule"]["did"]
+    assert "rule add" not in second["talk"]
+
+
+def test_the_tables_answer_by_position_time_and_band(first: dict[str, Any], lake: RunningLake) -> None:
+    # The mosaic grows outwards from RA 0, Dec 0 in steps of 0.18 degrees, so images on both sides of RA 0 are within
+    # a quarter of a degree of it.
+    assert {"position", "footprint", "time", "band", "earth"} == first["found"].keys()
+    assert all(first["found"].values())
+    assert lake.settings.database.reader_url is not None
+    with psycopg.connect(lake.settings.database.reader_url.get_secret_value()) as connection:
+        rows = connection.execute(
+            "SELECT s_ra, s_dec FROM ivoa.obscore WHERE obs_collection LIKE 'demo-%%' AND obs_id = ANY(%s)",
+            [first["found"]["position"]],
+        ).fetchall()
+    assert len(rows) == len(first["found"]["position"])
+    assert min(ra for ra, _ in rows) < 1.0
+    assert max(ra for ra, _ in rows) > 359.0
+
+
+def test_an_earth_scene_has_no_place_on_the_sky(first: dict[str, Any], lake: RunningLake) -> None:
+    with psycopg.connect(lake.settings.database_url()) as connection:
+        sky = connection.execute(
+            "SELECT count(*) FROM ivoa.obscore WHERE obs_collection = 'demo-scenes' AND s_ra IS NOT NULL"
+        ).fetchone()
+        scenes = connection.execute("SELECT count(*) FROM lake.epn WHERE obs_id = ANY(%s)", [first["found"]["earth"]])
+        assert sky == (0,)
+        assert scenes.fetchone() == (len(first["found"]["earth"]),)
+
+
+def test_the_rule_brought_the_bytes_to_its_site(first: dict[str, Any], lake: RunningLake) -> None:
+    site = lake.facts["rses"][first["rule"]["rse"]]
+    assert first["rule"]["state"].startswith("OK[")
+    assert first["rule"]["rse"] in first["replicas"]["pfns"]
+    assert len(first["replicas"]["pfns"]) == 2
+    name = first["download"]["did"].partition(":")[2]
+    copies = [path for path in Path(site["folder"]).rglob(name) if path.is_file()]
+    assert len(copies) == 1
+    assert hashlib.md5(copies[0].read_bytes()).hexdigest() == first["download"]["md5"]  # noqa: S324
+
+
+def test_the_api_server_of_the_demo_is_gone(first: dict[str, Any]) -> None:
+    started = next(line for line in first["talk"].splitlines() if "rustac serve" in line)
+    file = next(word for word in started.split() if word.endswith(".ndjson"))
+    running = [path for path in Path("/proc").glob("[0-9]*/cmdline") if file.encode() in _read_or_nothing(path)]
+    assert not running
+
+
+def _read_or_nothing(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
