@@ -6,7 +6,7 @@ catalogue entries. All statements here are made of the table definitions and con
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -23,48 +23,45 @@ _STAMPS: Mapping[str, str] = {"item": "last_synced", "replica": "updated"}
 _ALWAYS_WRITTEN = frozenset({"item"})
 """Tables whose rows are stamped even when nothing else changed."""
 
-_GONE = "CREATE TEMPORARY TABLE IF NOT EXISTS load_gone (scope text, name text) ON COMMIT DELETE ROWS"
-
-_KNOWN = (
-    "SELECT EXISTS (SELECT FROM pg_temp.load_item l JOIN lake.item i ON (i.collection, i.id) = (l.collection, l.id))"
-)
-
-# An item that turned from body to sky loses its EPN row; one whose identifier changed loses the rows of the old one.
-_DROP_OBSCORE = """
-    DELETE FROM lake.obscore o USING pg_temp.load_item l JOIN lake.item i ON (i.collection, i.id) = (l.collection, l.id)
-    WHERE o.obs_publisher_did = i.obs_publisher_did AND i.obs_publisher_did <> l.obs_publisher_did
+# LATERAL with OFFSET 0 is a look-up by key for each key, whatever the planner believes of the tables.
+_KNOWN_ITEMS = """
+    SELECT t.collection, t.id, t.obs_publisher_did FROM unnest(%s::text[], %s::text[]) AS k(collection, id),
+        LATERAL (SELECT * FROM lake.item WHERE (collection, id) = (k.collection, k.id) OFFSET 0) t
 """
-_DROP_EPN = """
-    DELETE FROM lake.epn e USING pg_temp.load_item l JOIN lake.item i ON (i.collection, i.id) = (l.collection, l.id)
-    WHERE e.obs_publisher_did = i.obs_publisher_did
-        AND NOT EXISTS (SELECT FROM pg_temp.load_epn n WHERE n.obs_publisher_did = e.obs_publisher_did)
+_KNOWN_LINKS = """
+    SELECT t.collection, t.id, t.name FROM unnest(%s::text[], %s::text[]) AS k(collection, id),
+        LATERAL (SELECT * FROM lake.link WHERE (collection, id) = (k.collection, k.id) OFFSET 0) t
+"""
+_KNOWN_FILES = """
+    SELECT t.collection, t.id, t.asset, t.scope, t.name FROM unnest(%s::text[], %s::text[]) AS k(collection, id),
+        LATERAL (SELECT * FROM lake.file WHERE (collection, id) = (k.collection, k.id) OFFSET 0) t
+"""
+_KNOWN_REPLICAS = """
+    SELECT t.scope, t.name, t.rse FROM unnest(%s::text[], %s::text[]) AS k(scope, name),
+        LATERAL (SELECT * FROM lake.replica WHERE (scope, name) = (k.scope, k.name) OFFSET 0) t
 """
 _DROP_LINKS = """
-    DELETE FROM lake.link k USING pg_temp.load_item l
-    WHERE (k.collection, k.id) = (l.collection, l.id) AND NOT EXISTS (
-        SELECT FROM pg_temp.load_link n WHERE (n.collection, n.id, n.name) = (k.collection, k.id, k.name))
+    DELETE FROM lake.link t USING unnest(%s::text[], %s::text[], %s::text[]) AS k(collection, id, name)
+    WHERE (t.collection, t.id, t.name) = (k.collection, k.id, k.name)
 """
-# Also a file whose DID changed goes, so that the replicas of the old DID are looked at below.
 _DROP_FILES = """
-    WITH gone AS (
-        DELETE FROM lake.file f USING pg_temp.load_item l
-        WHERE (f.collection, f.id) = (l.collection, l.id) AND NOT EXISTS (
-            SELECT FROM pg_temp.load_file n
-            WHERE (n.collection, n.id, n.asset, n.scope, n.name) = (f.collection, f.id, f.asset, f.scope, f.name))
-        RETURNING f.scope, f.name
-    )
-    INSERT INTO pg_temp.load_gone SELECT DISTINCT scope, name FROM gone
-"""
-_DROP_REPLICAS_OF_GONE_FILES = """
-    DELETE FROM lake.replica r USING pg_temp.load_gone g
-    WHERE (r.scope, r.name) = (g.scope, g.name) AND NOT EXISTS (
-        SELECT FROM lake.file f WHERE (f.scope, f.name) = (r.scope, r.name))
+    DELETE FROM lake.file t USING unnest(%s::text[], %s::text[], %s::text[]) AS k(collection, id, asset)
+    WHERE (t.collection, t.id, t.asset) = (k.collection, k.id, k.asset)
 """
 _DROP_REPLICAS = """
-    DELETE FROM lake.replica r USING (SELECT DISTINCT scope, name FROM pg_temp.load_replica) l
-    WHERE (r.scope, r.name) = (l.scope, l.name) AND NOT EXISTS (
-        SELECT FROM pg_temp.load_replica n WHERE (n.scope, n.name, n.rse) = (r.scope, r.name, r.rse))
+    DELETE FROM lake.replica t USING unnest(%s::text[], %s::text[], %s::text[]) AS k(scope, name, rse)
+    WHERE (t.scope, t.name, t.rse) = (k.scope, k.name, k.rse)
 """
+_DROP_REPLICAS_OF_NO_FILE = """
+    DELETE FROM lake.replica t USING unnest(%s::text[], %s::text[]) AS k(scope, name)
+    WHERE (t.scope, t.name) = (k.scope, k.name)
+        AND NOT EXISTS (SELECT FROM lake.file f WHERE (f.scope, f.name) = (t.scope, t.name))
+"""
+_DROP_OBSCORE = "DELETE FROM lake.obscore WHERE obs_publisher_did = ANY(%s)"
+_DROP_EPN = "DELETE FROM lake.epn WHERE obs_publisher_did = ANY(%s)"
+
+_ITEM_PUBLISHER_DID = loaded_columns(ITEM).index("obs_publisher_did")
+_EPN_PUBLISHER_DID = loaded_columns(EPN).index("obs_publisher_did")
 
 
 class Load:
@@ -81,7 +78,6 @@ class Load:
         if not pooled.info.get("staged"):
             for table in _STAGED:
                 connection.execute(_stage_statement(table))
-            connection.execute(_GONE)
             connection.commit()
             pooled.info["staged"] = True
 
@@ -101,35 +97,52 @@ class Load:
             ObsCore and EPN rows that were written (unchanged ones are not).
         """
         wanted = {table: these for table, these in rows.items() if these and (table is not OBSCORE or write_rows)}
-        for table, these in wanted.items():
-            self._copy(table, these)
-        known = self._connection.execute(_KNOWN).fetchone()
-        gone = 0
-        if known and known[0]:
-            if write_rows:
-                self._connection.execute(_DROP_OBSCORE)
-            self._connection.execute(_DROP_EPN)
-            self._connection.execute(_DROP_LINKS)
-            gone = self._connection.execute(_DROP_FILES).rowcount
-        if REPLICA in wanted:
-            self._connection.execute(_DROP_REPLICAS)
-        written = {table: self._upsert(table) for table in wanted}
-        if gone:
-            self._connection.execute(_DROP_REPLICAS_OF_GONE_FILES)
+        orphans = self._drop_what_is_not_wanted(rows, write_rows=write_rows)
+        self._drop_replicas(rows[REPLICA])
+        written = {table: self._write(table, these) for table, these in wanted.items()}
+        if orphans:
+            self._connection.execute(_DROP_REPLICAS_OF_NO_FILE, _columns(orphans, 2))
         return written.get(OBSCORE, 0) + written.get(EPN, 0)
+
+    def _drop_what_is_not_wanted(self, rows: Rows, *, write_rows: bool) -> set[tuple[str, ...]]:
+        """Delete what earlier runs wrote of these items and this one does not; return the DIDs of dropped files.
+
+        An item that turned from body to sky loses its EPN row; one whose identifier changed loses the rows of the old.
+        A file whose DID changed goes, too.
+        """
+        execute = self._connection.execute
+        known = {row[:2]: row[2] for row in execute(_KNOWN_ITEMS, _columns({row[:2] for row in rows[ITEM]}, 2))}
+        if not known:
+            return set()
+        old = set(known.values())
+        if (moved := old - {row[_ITEM_PUBLISHER_DID] for row in rows[ITEM]}) and write_rows:
+            execute(_DROP_OBSCORE, [list(moved)])
+        if no_epn := old - {row[_EPN_PUBLISHER_DID] for row in rows[EPN]}:
+            execute(_DROP_EPN, [list(no_epn)])
+        keys = _columns(known, 2)
+        if links := set(execute(_KNOWN_LINKS, keys)) - {row[:3] for row in rows[LINK]}:
+            execute(_DROP_LINKS, _columns(links, 3))
+        if files := set(execute(_KNOWN_FILES, keys)) - {row[:5] for row in rows[FILE]}:
+            execute(_DROP_FILES, _columns(files, 3))
+        return {file[3:] for file in files}
+
+    def _drop_replicas(self, replicas: Sequence[Row]) -> None:
+        """Delete the replicas that files had and, by Rucio's answer, have no more."""
+        known = self._connection.execute(_KNOWN_REPLICAS, _columns({row[:2] for row in replicas}, 2))
+        if gone := set(known) - {row[:3] for row in replicas}:
+            self._connection.execute(_DROP_REPLICAS, _columns(gone, 3))
 
     def write_rses(self, rows: Rows) -> None:
         """Add or bring up to date RSEs."""
-        self._copy(RSE, rows[RSE])
-        self._upsert(RSE)
+        self._write(RSE, rows[RSE])
 
-    def _copy(self, table: Table, rows: Sequence[Row]) -> None:
-        with self._connection.cursor() as cursor, cursor.copy(_copy_statement(table)) as copy:
-            for row in rows:
-                copy.write_row(row)
-
-    def _upsert(self, table: Table) -> int:
-        return self._connection.execute(_upsert_statement(table)).rowcount
+    def _write(self, table: Table, rows: Sequence[Row]) -> int:
+        """Load rows of one table; return how many were written."""
+        with self._connection.cursor() as cursor:
+            with cursor.copy(_copy_statement(table)) as copy:
+                for row in rows:
+                    copy.write_row(row)
+            return cursor.execute(_upsert_statement(table)).rowcount
 
 
 def _stage_statement(table: Table) -> str:
@@ -157,10 +170,18 @@ def _upsert_statement(table: Table) -> str:
     told = ", ".join(f"l.{name}" for name in columns)
     new = ", ".join(f"l.{name}" for name in others)
     old = ", ".join(f"t.{name}" for name in others)
-    joined = " AND ".join(f"t.{name} = l.{name}" for name in key)
-    only = "" if table.name in _ALWAYS_WRITTEN else f"WHERE t.{key[0]} IS NULL OR ({old}) IS DISTINCT FROM ({new})"
+    same_key = " AND ".join(f"{name} = l.{name}" for name in key)
+    there = f"LEFT JOIN LATERAL (SELECT * FROM {table.fullname} WHERE {same_key} OFFSET 0) t ON true"  # noqa: S608 - names of our own tables
+    changed = f"WHERE t.{key[0]} IS NULL OR ({old}) IS DISTINCT FROM ({new})"
+    only = "" if table.name in _ALWAYS_WRITTEN else f"{there} {changed}"
     return (
         f"INSERT INTO {table.fullname} ({', '.join(columns)}) "  # noqa: S608 - names of our own tables
-        f"SELECT {told} FROM pg_temp.load_{table.name} l LEFT JOIN {table.fullname} t ON {joined} {only} "
+        f"SELECT {told} FROM pg_temp.load_{table.name} l {only} "
         f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {', '.join(changes)}"
     )
+
+
+def _columns(rows: Iterable[Row], count: int) -> list[list[str]]:
+    """Return the first columns of rows as arrays, sorted."""
+    ordered = sorted(rows)
+    return [[row[place] for row in ordered] for place in range(count)]

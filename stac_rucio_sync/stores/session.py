@@ -11,7 +11,7 @@ import psycopg
 import sqlalchemy
 from psycopg import errors
 from sqlalchemy.pool import PoolProxiedConnection
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from stac_rucio_sync.errors import FatalError, RefusedError, SyncError, TransientError
 
@@ -21,6 +21,9 @@ T = TypeVar("T")
 RETRY_SECONDS = 60.0
 """How long a call is tried again: a server that restarts and recovers needs less."""
 _CONNECT_SECONDS = "10"
+_BY_KEY = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off"
+"""Every statement of the store looks a batch of keys up. The planner knows nothing of temporary tables and of tables
+that were empty a minute ago: left to itself it keeps plans that read whole tables for each batch."""
 
 _FATAL = (
     errors.UndefinedTable,
@@ -69,7 +72,7 @@ class Sessions:
         self._url = url
         self._engine = sqlalchemy.create_engine(
             "postgresql+psycopg://",
-            creator=self.connect,
+            creator=self._connect_pooled,
             pool_size=size,
             max_overflow=size,
             pool_pre_ping=True,
@@ -84,6 +87,12 @@ class Sessions:
     def connect(self) -> psycopg.Connection[Any]:
         """Open a connection outside the pool."""
         return psycopg.connect(self._url, **_defaults(self._url))
+
+    def _connect_pooled(self) -> psycopg.Connection[Any]:
+        connection = self.connect()
+        connection.execute(_BY_KEY)
+        connection.commit()
+        return connection
 
     def close(self) -> None:
         """Close all idle connections."""
@@ -127,7 +136,7 @@ class Sessions:
         retrying = Retrying(
             retry=retry_if_exception_type(TransientError),
             stop=stop_after_delay(RETRY_SECONDS),
-            wait=wait_exponential_jitter(initial=0.2, max=5.0),
+            wait=wait_exponential(multiplier=0.2, max=5.0),
             before_sleep=_tell,
             reraise=True,
         )
