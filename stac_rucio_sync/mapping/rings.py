@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from math import ceil
 
 Position = tuple[float, float]
 Ring = list[Position]
@@ -53,10 +54,9 @@ def unwrapped(ring: Ring) -> tuple[Ring, int]:
     """Return the ring with a running longitude, without repeated vertices, and how often it goes round the pole.
 
     An edge of more than 180 degrees goes the other way round, across the antimeridian, unless the ring would then
-    have no width (a rectangle round the whole Earth), or it spans 270 degrees of a ring that is too high for a scene.
+    have no width (a rectangle round the whole Earth), or is a rectangle too high for a scene.
     """
-    lats = [lat for _, lat in ring]
-    vertices, winding = _running(ring, 270.0 if max(lats) - min(lats) >= 90.0 else 1e9)
+    vertices, winding = _running(ring, 180.0 if _is_high_rectangle(ring) else 1e9)
     if winding == 0:
         lons = [lon for lon, _ in vertices]
         if max(lons) - min(lons) < _SEAM and max(abs(lon) for lon, _ in ring) >= 180.0 - _SEAM:
@@ -64,14 +64,24 @@ def unwrapped(ring: Ring) -> tuple[Ring, int]:
     return vertices, winding
 
 
+def _is_high_rectangle(ring: Ring) -> bool:
+    """Tell whether a ring is of meridians and parallels only and spans 60 degrees of latitude."""
+    if len(ring) > 12:
+        return False
+    lats = [lat for _, lat in ring]
+    if max(lats) - min(lats) < 60.0:
+        return False
+    return all(lon0 == lon1 or lat0 == lat1 for (lon0, lat0), (lon1, lat1) in pairwise([*ring, ring[0]]))
+
+
 def _running(ring: Ring, wide: float) -> tuple[Ring, int]:
-    """Return the ring unwrapped, where steps from ``wide`` to 360 degrees are meant as they stand."""
+    """Return the ring unwrapped, where steps beyond ``wide`` up to 360 degrees are meant as they stand."""
     vertices: Ring = []
     turned = 0.0
     before = ring[0][0]
     for lon, lat in [*ring, ring[0]]:
         step = lon - before
-        if abs(step) > 180.0 and not wide <= abs(step) <= 360.001:
+        if abs(step) > 180.0 and not wide < abs(step) <= 360.001:
             turned -= 360.0 * round(step / 360.0)
         before = lon
         vertex = (lon + turned, lat)
@@ -99,7 +109,7 @@ def densified(ring: Ring, winding: int, along_parallels: bool) -> Ring:
         dense.append((lon, lat))
         span = abs(next_lon - lon)
         if span >= 180.0 or (along_parallels and span > 2.0 * _STEP and max(abs(lat), abs(next_lat)) <= 75.0):
-            pieces = int(span / _STEP) + 1
+            pieces = ceil(span / _STEP - 1e-9)
             for piece in range(1, pieces):
                 part = piece / pieces
                 dense.append((lon + (next_lon - lon) * part, lat + (next_lat - lat) * part))

@@ -119,11 +119,15 @@ def fault(vectors: Sequence[Vector], centre: Vector | None) -> Fault | None:
     """
     if centre is None or min(dot(vector, centre) for vector in vectors) < 1e-6:
         return Fault.TOO_LARGE
+    found = _edges_fault(vectors) if len(vectors) > 3 else None
+    if found is Fault.CROSSING:
+        return found
     perimeter = sum(distance(vectors[i - 1], vectors[i]) for i in range(len(vectors)))
-    if abs(signed_area(vectors, centre)) < 2.0 * _NEAR * perimeter:
-        return Fault.THIN
-    if len(vectors) == 3:
-        return None
+    thin = abs(signed_area(vectors, centre)) < 2.0 * _NEAR * perimeter
+    return Fault.THIN if thin else found
+
+
+def _edges_fault(vectors: Sequence[Vector]) -> Fault | None:
     normals = [_unit(cross(vectors[i], vectors[i + 1 - len(vectors)])) for i in range(len(vectors))]
     pairs = _all_pairs(len(vectors)) if len(vectors) <= _SHORT_RING else _candidate_pairs(vectors, normals)
     found: Fault | None = None

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from stac_rucio_sync.errors import ItemError
+from stac_rucio_sync.mapping.fingerprint import fingerprint, settings_digest
+from stac_rucio_sync.model import ItemRead
+from stac_rucio_sync.settings import Collection, Identity, Settings, Sync
+
+DIGEST = settings_digest(Settings())
+
+
+def stac(href: str = "https://example.org/scene.tif", links: list[dict[str, str]] | None = None) -> dict[str, Any]:
+    return {"type": "Feature", "stac_version": "1.1.0", "id": "scene", "collection": "scenes", "geometry": None,
+            "properties": {"datetime": "2020-01-01T00:00:00Z", "a": 1}, "links": links or [],
+            "assets": {"data": {"href": href}}}
+
+
+def taken(document: dict[str, Any], href: str | None = None, digest: str = DIGEST) -> str:
+    return fingerprint(ItemRead(document, href, "here"), digest)
+
+
+LICENCE = {"rel": "license", "href": "https://example.org/licence"}
+
+
+def test_the_road_that_an_item_came_by_does_not_matter() -> None:
+    through_api = stac(links=[{"rel": "self", "href": "https://api.example.org/collections/scenes/items/scene"},
+                              {"rel": "root", "href": "https://api.example.org/"}, LICENCE])
+    through_file = stac(links=[LICENCE])
+    in_catalogue = stac(links=[{"rel": "parent", "href": "../collection.json"}, LICENCE,
+                               {"rel": "self", "href": "https://static.example.org/scene.json"}])
+    assert taken(through_api) == taken(through_file, "/disk/items.ndjson") == taken(in_catalogue, "/disk/scene.json")
+
+
+def test_key_order_does_not_matter() -> None:
+    backwards = dict(reversed(list(stac().items())))
+    backwards["properties"] = dict(reversed(list(backwards["properties"].items())))
+    assert taken(backwards) == taken(stac())
+
+
+def test_content_and_the_order_of_other_links_matter() -> None:
+    other = stac()
+    other["properties"]["a"] = 2
+    via = {"rel": "via", "href": "https://example.org/via"}
+    prints = {taken(stac()), taken(other), taken(stac(links=[LICENCE])), taken(stac(links=[LICENCE, via])),
+              taken(stac(links=[via, LICENCE])), taken(stac("https://example.org/other.tif"))}
+    assert len(prints) == 6
+
+
+@pytest.mark.parametrize("href", ["./scene.tif", "scene.tif", "/scene.tif", "//example.org/scene.tif"])
+def test_where_it_was_read_matters_for_relative_hrefs_alone(href: str) -> None:
+    assert taken(stac(href), "https://a.org/i.json") != taken(stac(href), "https://b.org/i.json")
+    assert taken(stac(), "https://a.org/i.json") == taken(stac(), "https://b.org/i.json")
+    own = [{"rel": "self", "href": "https://c.org/i.json"}]
+    assert taken(stac(href, own), "https://a.org/i.json") == taken(stac(href, own), "https://b.org/i.json")
+    assert taken(stac(href, own)) == taken(stac(href), "https://c.org/i.json")
+
+
+def test_a_relative_alternate_or_link_counts_as_well() -> None:
+    alternate = stac()
+    alternate["assets"]["data"]["alternate"] = {"near": {"href": "near/scene.tif"}}
+    linked = stac(links=[{"rel": "about", "href": "about.html"}])
+    for document in (alternate, linked):
+        assert taken(document, "https://a.org/i.json") != taken(document, "https://b.org/i.json")
+
+
+def test_only_settings_of_the_mapping_matter() -> None:
+    assert settings_digest(Settings(sync=Sync(workers=4))) == DIGEST
+    changed = [Settings(identity=Identity(authority="archive.example")), Settings(sync=Sync(sizes="head")),
+               Settings(collections={"scenes": Collection(calib_level=1)})]
+    assert len({DIGEST, *map(settings_digest, changed)}) == 4
+    assert taken(stac(), digest="other") != taken(stac())
+
+
+def test_what_is_no_json_is_an_item_error() -> None:
+    nested: list[Any] = []
+    for _ in range(400):
+        nested = [nested]
+    for odd in (nested, 10**30, "\ud800", {1: 2}):
+        document = stac()
+        document["properties"]["odd"] = odd
+        with pytest.raises(ItemError, match="JSON"):
+            taken(document)
