@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -106,7 +105,8 @@ def ensure_catalogue(folder: Path, url: str, count: int) -> Catalogue:
     Parameters
     ----------
     folder
-        Becomes the catalogue's own; a catalogue that was made otherwise is replaced.
+        The catalogue's own. What another catalogue left there is overwritten; files of a larger one stay where
+        they are, since Rucio may know them.
     url
         Without a slash at its end; the base of every href.
     count
@@ -118,8 +118,8 @@ def ensure_catalogue(folder: Path, url: str, count: int) -> Catalogue:
         catalogue = _read(folder, url, fresh=False)
         if _is_whole(catalogue):
             return catalogue
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    mark.unlink(missing_ok=True)
     _write(folder, url, count)
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)  # another user serves them
@@ -147,7 +147,7 @@ def _write(folder: Path, url: str, count: int) -> None:
     gathered: dict[str, list[pystac.Item]] = {name: [] for name in TITLES}
     for observation in observations(count):
         place = f"{observation.collection}/{observation.id}"
-        (folder / place).mkdir(parents=True)
+        (folder / place).mkdir(parents=True, exist_ok=True)
         for product in observation.products:
             (folder / place / product.name).write_bytes(product.content)
         gathered[observation.collection].append(item_of(observation, f"{url}/{place}"))

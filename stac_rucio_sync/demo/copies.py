@@ -25,6 +25,8 @@ RULE_LIMIT = 180.0
 """Seconds in which the transfer agent must have made the copies."""
 _REPLICA = re.compile(r"([A-Z0-9_-]+): (\S+://\S+)")
 """RSE and PFN in the table that `rucio replica list file` prints."""
+_RULE_OK = re.compile(r"OK\[(\d+)/0/0\]")
+"""State and locks (made/under way/stuck) as `rucio rule list --csv` prints them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def replicate(terminal: Terminal, lake: dict[str, Any], settings: Settings, file
         terminal.run("rucio", "rule", "add", "--copies", "1", "--rses", RSE, did)
     else:
         terminal.say("the rule is there since an earlier run")
-    rule = _wait_for_rule(terminal, did, rule)
+    rule = _wait_for_rule(terminal, did, rule, len(files))
     terminal.show_command(f"rucio rule list --did {did} --csv")
     terminal.show(rule)
     site = lake["rses"][RSE]
@@ -143,16 +145,21 @@ def _rule_on(terminal: Terminal, did: str) -> str | None:
     return None
 
 
-def _wait_for_rule(terminal: Terminal, did: str, rule: str | None) -> str:
-    """Wait until our rule is OK; ``rule`` is how it stood last."""
+def _wait_for_rule(terminal: Terminal, did: str, rule: str | None, files: int) -> str:
+    """Wait until our rule is OK for so many files; ``rule`` is how it stood last.
+
+    An older rule is OK for the files that it knows, until Rucio's judge has looked at what was added.
+    """
     deadline = time.monotonic() + RULE_LIMIT
     with terminal.console.status("the transfer agent is at work"):
         while True:
             state = rule.split(",")[3] if rule else "unknown to Rucio"
-            if rule and state.startswith("OK["):
+            held = _RULE_OK.match(state)
+            if rule and held and int(held[1]) >= files:
                 return rule
             check(not state.startswith("STUCK"), f"the rule is stuck: {rule} (rucio rule show --examine says why)")
-            check(time.monotonic() < deadline, f"after {RULE_LIMIT:.0f} s the rule on {did} is not OK but {state}")
+            waited = f"after {RULE_LIMIT:.0f} s the rule on {did} is {state}, not OK for {files} files"
+            check(time.monotonic() < deadline, waited)
             time.sleep(0.5)
             rule = _rule_on(terminal, did)
 

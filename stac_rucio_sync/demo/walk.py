@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import socket
 import tempfile
 import time
@@ -17,7 +19,7 @@ import requests
 from stac_rucio_sync.demo.catalogue import Catalogue, ensure_catalogue
 from stac_rucio_sync.demo.copies import ACCOUNT, RSE, cube_files, download, replicate, show_replicas
 from stac_rucio_sync.demo.questions import QUESTIONS, Question
-from stac_rucio_sync.demo.terminal import Terminal, check
+from stac_rucio_sync.demo.terminal import Terminal, check, program
 from stac_rucio_sync.errors import FatalError
 from stac_rucio_sync.lake import Lake, running_settings
 from stac_rucio_sync.settings import Settings, load_settings
@@ -155,7 +157,7 @@ class Walk:
         }
 
     def _answer(self, connection: psycopg.Connection[Any], question: Question, catalogue: Catalogue) -> set[str]:
-        self.terminal.say("")
+        self.terminal.console.print()
         self.terminal.say(question.title[0].upper() + question.title[1:])
         self.terminal.show_query(question.sql)
         try:
@@ -177,14 +179,15 @@ class Walk:
     def show_ways_on(self, lake: dict[str, Any]) -> None:
         """Say what to type next."""
         self.terminal.head(f"All done and checked in {self.facts['seconds']} s. The lake stays up; go on with")
-        home = ["--home", str(self.home)] if self.home else []
+        if shutil.which("stac-rucio-sync") is None:
+            self.terminal.show_command(f"export PATH={Path(program('stac-rucio-sync')).parent}:$PATH")
         for arguments in (
             ["status"],
             ["sync", f"{self.facts['catalogue']}/catalog.json", "--name", "crawled", "--dry-run"],
             ["lake", "status"],
             ["lake", "down"],
         ):
-            self.terminal.show_command(" ".join(["stac-rucio-sync", *home, *arguments]))
+            self.terminal.show_command(shlex.join(self.ours(*arguments)))
         self.terminal.say(f"SQL: the URLs of the database are in {lake['settings']}")
         self.terminal.say(f"Rucio: RUCIO_CONFIG={lake['accounts'][ACCOUNT]} rucio whoami")
 
