@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import gzip
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -143,11 +144,9 @@ def test_any_json_is_wanted_or_an_item_error(
 ) -> None:
     document = stac(stac_version=version, properties=inner, stac_extensions=["eo", "sar", "projection", "file"])
     document |= fields
-    try:
+    with suppress(ItemError):
         digest = fingerprint(read(document), "settings")
         assert isinstance(map_item(parse_item(read(document), SETTINGS), SETTINGS, {}, digest), Wanted)
-    except ItemError as error:
-        assert str(error)
 
 
 @examples(max_examples=40, deadline=None)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stac_rucio_sync.mapping import times
-from stac_rucio_sync.mapping.times import item_times, iso_utc, parse_time
+from stac_rucio_sync.mapping.times import iso_utc, item_times, parse_time
 
 
 @pytest.mark.parametrize(
