@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -117,14 +117,12 @@ class RucioStore:
         self._ensure_scopes({did.scope for wanted, _ in batch for did in (wanted.did, wanted.container)})
         batch_placed = [place(wanted, found, self._origins) for wanted, found in batch]
         held, refused = self._replicas.settle(batch_placed)
-        for number, sentence in self._ensure_collections(batch_placed, refused).items():
-            refused[number] = sentence
-        sound = [placed for number, placed in enumerate(batch_placed) if number not in refused]
-        self._attach(sound)
-        self._describe(sound)
-        self._detach(sound)
-        for number, sentence in self._replicas.drop_stale(batch_placed, held).items():
-            refused.setdefault(number, sentence)
+        refused |= self._ensure_collections(batch_placed, refused)
+        sound = {number: placed for number, placed in enumerate(batch_placed) if number not in refused}
+        self._attach(sound.values())
+        self._describe(sound.values())
+        self._detach(sound.values())
+        refused |= self._replicas.drop_stale(sound, held)
         answers = []
         for number, placed in enumerate(batch_placed):
             key = placed.wanted.key
@@ -195,7 +193,7 @@ class RucioStore:
             if wanted.did in taken
         }
 
-    def _attach(self, sound: Sequence[Placed]) -> None:
+    def _attach(self, sound: Iterable[Placed]) -> None:
         content: dict[Did, dict[Did, None]] = defaultdict(dict)
         for placed in sound:
             content[placed.wanted.did].update(dict.fromkeys(placed.files))
@@ -208,7 +206,7 @@ class RucioStore:
         for call in in_calls(attachments, weight=lambda attachment: len(attachment["dids"])):
             self._calls.send("attach_dids_to_dids", call, ignore_duplicate=True)
 
-    def _describe(self, sound: Sequence[Placed]) -> None:
+    def _describe(self, sound: Collection[Placed]) -> None:
         """Set the datasets' metadata, then take away the keys that are no longer wanted: Rucio only merges."""
         entries = {
             placed.wanted.did: {**did_json(placed.wanted.did), "meta": dict(placed.wanted.metadata)}
@@ -233,7 +231,7 @@ class RucioStore:
         except MissingError:
             return  # gone already
 
-    def _detach(self, sound: Sequence[Placed]) -> None:
+    def _detach(self, sound: Iterable[Placed]) -> None:
         """Take files out of their datasets that the items no longer have."""
         for placed in sound:
             if placed.found is None or placed.found.did != placed.wanted.did:

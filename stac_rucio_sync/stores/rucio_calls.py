@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential, wait_random
 
-from stac_rucio_sync.errors import RefusedError, TransientError
+from stac_rucio_sync.errors import FatalError, RefusedError, SyncError, TransientError
 from stac_rucio_sync.settings import Rucio
 from stac_rucio_sync.stores.refusals import FaultError
 
@@ -99,7 +102,8 @@ class RucioCalls:
             wait=wait_exponential(multiplier=0.5, max=30) + wait_random(0, 0.5),
             reraise=True,
         )
-        return repeated(self._call_once, call)
+        answer: Answer = repeated(self._call_once, call)
+        return answer
 
     def _call_once(self, call: Callable[[], Answer]) -> Answer:
         try:
@@ -121,9 +125,12 @@ class RucioCalls:
         return client
 
     def _log_in(self) -> LakeClient:
-        from stac_rucio_sync.stores.rucio_client import make_client  # noqa: PLC0415 - Rucio is imported when used
-
-        return make_client(self._settings, self._sending)
+        with _configured(self._settings.config):
+            try:
+                from stac_rucio_sync.stores.rucio_client import make_client  # noqa: PLC0415 - imported when used
+            except Exception as error:
+                raise FatalError(f"Rucio's client cannot be loaded: {' '.join(str(error).split())}") from error
+            return make_client(self._settings, self._sending)
 
     def _sending(self) -> None:
         with self._count_lock:
@@ -136,9 +143,26 @@ class RucioCalls:
         self._here = threading.local()
 
 
+@contextmanager
+def _configured(file: Path | None) -> Iterator[None]:
+    """Let Rucio's client read ``file``, also while it is imported: it looks nowhere but in the environment."""
+    former = os.environ.get("RUCIO_CONFIG")
+    if file is not None:
+        os.environ["RUCIO_CONFIG"] = str(file)
+    try:
+        yield
+    finally:
+        if file is not None and former is None:
+            del os.environ["RUCIO_CONFIG"]
+        elif file is not None:
+            os.environ["RUCIO_CONFIG"] = str(former)
+
+
 def _translating(call: Callable[[], Answer]) -> Answer:
     try:
         return call()
+    except SyncError:
+        raise
     except Exception as error:
         from stac_rucio_sync.stores.rucio_client import translated  # noqa: PLC0415 - Rucio is imported when used
 

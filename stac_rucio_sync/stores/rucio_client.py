@@ -76,7 +76,16 @@ class _CountingAdapter(HTTPAdapter):
 
     def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:  # noqa: ANN401
         self._sending()
-        answer = super().send(request, *args, **options)
+        try:
+            answer = super().send(request, *args, **options)
+        except requests.exceptions.SSLError as error:
+            if "CERTIFICATE_VERIFY_FAILED" not in str(error):
+                raise
+            # Rucio's client would try again and then say that it cannot connect.
+            raise FatalError(
+                "the certificate of the Rucio server is not to be trusted: name its authority as ca_cert in the "
+                f"Rucio configuration ({error})"
+            ) from error
         if answer.status_code in _TRANSIENT_STATUS or "/auth/" in (request.url or ""):
             # Rucio's client drops such answers unread, and their connections with them.
             _ = answer.content
@@ -143,7 +152,8 @@ class LakeClient(Client):
         configured: tuple[str | None, str, str, str] = super()._get_auth_tokens()
         if configured[0]:
             return configured
-        who = (self.host, self.auth_host, self.vo, self.account, self.auth_type, sorted(self.creds.items()))
+        identity = sorted((key, value) for key, value in self.creds.items() if key != "password")
+        who = (self.host, self.auth_host, self.vo, self.account, self.auth_type, identity)
         folder = _token_folder() / sha256(json.dumps(who, default=str).encode()).hexdigest()[:32]
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return None, str(folder / "expires"), str(folder / "token"), str(folder)
@@ -160,18 +170,22 @@ def _token_folder() -> Path:
 
 
 def make_client(settings: Rucio, sending: Callable[[], None]) -> LakeClient:
-    """Make a client and log in; the caller sees to it that one thread at a time does so.
+    """Make a client and log in.
+
+    The caller sees to it that one thread at a time does so, and that ``RUCIO_CONFIG`` names the configuration.
 
     Raises
     ------
     FatalError
         The configuration or the credentials are wrong, or the cached token is another account's.
     """
-    with _configured(settings.config), redirect_stdout(sys.stderr):
+    clean_cached_config()
+    with _program_name(), redirect_stdout(sys.stderr):
         client = LakeClient(sending, account=settings.account, timeout=settings.timeout, logger=LOG)
         if config_get("client", "auth_token_file_path", raise_exception=False, default=None):
             actual = (client.whoami() or {}).get("account")
             if client.account is not None and actual != client.account:
+                client.session.close()
                 raise FatalError(
                     f"the token in auth_token_file_path of the Rucio configuration is account {actual}'s, not "
                     f"{client.account}'s: give each server and account a token file of its own"
@@ -180,22 +194,13 @@ def make_client(settings: Rucio, sending: Callable[[], None]) -> LakeClient:
 
 
 @contextmanager
-def _configured(file: Path | None) -> Iterator[None]:
-    """Let Rucio's client read ``file``: it looks nowhere but in the environment, and remembers what it read."""
-    former, program = os.environ.get("RUCIO_CONFIG"), sys.argv[0]
-    if file is not None:
-        os.environ["RUCIO_CONFIG"] = str(file)
-    clean_cached_config()
+def _program_name() -> Iterator[None]:
+    """Keep ``sys.argv`` as it is: Rucio's client cuts the folder off."""
+    program = sys.argv[0]
     try:
         yield
     finally:
         sys.argv[0] = program
-        if file is not None:
-            if former is None:
-                del os.environ["RUCIO_CONFIG"]
-            else:
-                os.environ["RUCIO_CONFIG"] = former
-            clean_cached_config()
 
 
 def translated(error: Exception) -> SyncError | None:

@@ -7,7 +7,7 @@ what it has. So it is asked before (which costs little for files that are new) a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -112,7 +112,7 @@ class RucioReplicas:
             Rucio refused a call for something in the batch.
         """
         held = self.read_back(did for placed in batch for did in placed.files)
-        refused = self._conflicts(batch, held)
+        refused = self._conflicts(batch, held, Placed.former_pfns)
         moved = self._move(batch, held, refused)
         missing: dict[str, dict[Did, dict[str, Any]]] = defaultdict(dict)
         for number, placed in enumerate(batch):
@@ -124,7 +124,7 @@ class RucioReplicas:
             for call in in_calls(entries.values(), most=NEW_FILES_PER_CALL):
                 self._calls.send("add_replicas", rse, call)
         held.update(self.read_back({did for entries in missing.values() for did in entries}))
-        for number, sentence in self._conflicts(batch, held, moving=False).items():
+        for number, sentence in (_lost(batch, held) | self._conflicts(batch, held)).items():
             refused.setdefault(number, sentence)
         return held, refused
 
@@ -151,16 +151,23 @@ class RucioReplicas:
                 )
         return held
 
-    def drop_stale(self, batch: Sequence[Placed], held: Mapping[Did, Held]) -> dict[int, str]:
+    def drop_stale(self, batch: Mapping[int, Placed], held: Mapping[Did, Held]) -> dict[int, str]:
         """Take away replicas at other origins that the last run recorded and the item no longer names.
+
+        Parameters
+        ----------
+        batch
+            By position: items whose wanted replicas are all there, so that none of these is the last one.
+        held
+            What Rucio holds.
 
         Returns
         -------
         dict
-            By position in the batch: what Rucio did not let us take away.
+            By position: what Rucio did not let us take away.
         """
         stale: dict[tuple[Did, str], int] = {}
-        for number, placed in enumerate(batch):
+        for number, placed in batch.items():
             for did, (_, at) in placed.files.items():
                 for rse, pfns in _of(held, did).pfns.items():
                     former = placed.former_pfns(did).intersection(pfns)
@@ -172,13 +179,18 @@ class RucioReplicas:
             for (did, rse), reason in denied.items()
         }
 
-    def _conflicts(self, batch: Sequence[Placed], held: Mapping[Did, Held], *, moving: bool = True) -> dict[int, str]:
-        """Compare; a PFN that this item itself registered earlier is no conflict while it may still be moved."""
+    def _conflicts(
+        self,
+        batch: Sequence[Placed],
+        held: Mapping[Did, Held],
+        movable: Callable[[Placed, Did], frozenset[str]] = lambda *_: frozenset(),
+    ) -> dict[int, str]:
+        """Compare; PFNs that are movable (the item itself registered them) are no conflict."""
         refused = {}
         for number, placed in enumerate(batch):
             for did, (file, at) in placed.files.items():
-                former = placed.former_pfns(did) if moving else frozenset()
-                sentence = _difference(file, _of(held, did)) or _other_pfn(did, at, _of(held, did), former)
+                there = _of(held, did)
+                sentence = _difference(file, there) or _other_pfn(did, at, there, movable(placed, did))
                 if sentence is not None:
                     refused[number] = sentence
                     break
@@ -274,6 +286,16 @@ def _difference(file: File, held: Held) -> str | None:
             where = ", ".join(sorted(held.states)) or "no RSE"
             return f"conflict: {file.did} is in Rucio (at {where}) with {kind} {has}, and the item says {wants}"
     return None
+
+
+def _lost(batch: Sequence[Placed], held: Mapping[Did, Held]) -> dict[int, str]:
+    """Tell of replicas that Rucio does not show after it took them."""
+    return {
+        number: f"Rucio took {did} at {rse} and does not show it there as {replica.pfn}"
+        for number, placed in enumerate(batch)
+        for did, rse, replica in placed.replicas()
+        if not _of(held, did).pfns.get(rse)
+    }
 
 
 def _other_pfn(did: Did, at: Mapping[str, WantedReplica], held: Held, former: frozenset[str]) -> str | None:

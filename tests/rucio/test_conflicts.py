@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from stac_rucio_sync.model import Did, File, Wanted
+from stac_rucio_sync.model import Did, File
 from stac_rucio_sync.stores.rucio import RucioStore
 from stac_rucio_sync.stores.rucio_calls import RucioCalls
 from tests.rucio.catalogue import Catalogue, recorded
@@ -19,10 +19,6 @@ def at(catalogue: Catalogue, file: File, path: str, origin: str | None = None) -
 def pfns(rucio: RucioCalls, file: File) -> set[str]:
     (held,) = rucio.send("list_replicas", [{"scope": file.did.scope, "name": file.did.name}], all_states=True)
     return set(held["pfns"])
-
-
-def dataset_of(catalogue: Catalogue, name: str, *files: File) -> Wanted:
-    return catalogue.item(name, *files)
 
 
 @pytest.mark.parametrize(
@@ -144,6 +140,36 @@ def test_a_new_origin_takes_the_place_of_the_old_one(
     # What is told next time is what Rucio holds then.
     (again,) = store.register([(after, recorded(after))])
     assert [replica.pfn for replica in again.replicas] == ["https://archive.example.org/m31/b1.tif"]
+
+
+def test_a_refused_item_keeps_the_replicas_that_it_had(
+    store: RucioStore, catalogue: Catalogue, rucio: RucioCalls
+) -> None:
+    before = catalogue.item("m31", catalogue.file("m31", "b1"), catalogue.file("m31", "b2"))
+    store.register([(before, None)])
+    new_origin = at(catalogue, before.files[0], "m31/b1.tif", "https://archive.example.org")
+    after = replace(before, files=(new_origin, replace(before.files[1], bytes=1)))
+
+    (registered,) = store.register([(after, recorded(before))])
+
+    assert registered.refused is not None
+    assert before.files[0].replicas[0].pfn in pfns(rucio, before.files[0])
+
+
+def test_a_moved_replica_comes_back_when_the_item_is_refused_for_another_file(
+    store: RucioStore, catalogue: Catalogue, rucio: RucioCalls
+) -> None:
+    before = catalogue.item("m31", catalogue.file("m31", "b1"), catalogue.file("m31", "b2"))
+    store.register([(before, None)])
+    file = before.files[1]
+    rucio.send("add_dids", [{"scope": catalogue.scope, "name": "theirs", "type": "DATASET"}])
+    rucio.send("attach_dids", catalogue.scope, "theirs", [{"scope": file.did.scope, "name": file.did.name}])
+    after = replace(before, files=tuple(at(catalogue, file, f"new/{file.asset}.tif") for file in before.files))
+
+    (registered,) = store.register([(after, recorded(before))])
+
+    assert registered.refused is not None
+    assert [len(pfns(rucio, file)) for file in before.files] == [1, 1]
 
 
 def test_a_name_that_is_a_file_already_is_no_dataset(store: RucioStore, catalogue: Catalogue) -> None:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import socketserver
+import ssl
+import subprocess
+import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -71,6 +77,24 @@ def test_a_missing_configuration_is_fatal(catalogue: Catalogue, tmp_path: Path) 
         store.register([(catalogue.item("m31"), None)])
 
 
+def test_the_setting_wins_over_a_broken_environment(lake: Any) -> None:
+    script = (
+        "import sys; from pathlib import Path; from stac_rucio_sync.settings import Rucio\n"
+        "from stac_rucio_sync.stores.rucio_calls import RucioCalls; import stac_rucio_sync.stores.rucio\n"
+        "assert 'rucio' not in sys.modules, 'Rucio is imported before it is used'\n"
+        "config = Path(sys.argv[1]) if len(sys.argv) > 1 else None\n"
+        "print(RucioCalls(Rucio(config=config)).send('whoami')['account'])"
+    )
+    environment = {**os.environ, "RUCIO_CONFIG": "/nowhere/rucio.cfg"}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", script, *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+    assert run(lake.facts["accounts"]["ingest"]).stdout == "ingest\n"
+    assert "/nowhere/rucio.cfg" in run().stderr.splitlines()[-1]
+
+
 def test_an_account_that_may_not_register_is_fatal(lake: Any, catalogue: Catalogue, store: RucioStore) -> None:
     store.register([(catalogue.item("m31"), None)])
     alice = Rucio(config=Path(lake.facts["accounts"]["alice"]))
@@ -90,6 +114,35 @@ def test_an_empty_ca_cert_over_https_is_refused_before_anything_is_sent(
     with pytest.raises(FatalError, match="ca_cert"):
         store.register([(catalogue.item("m31"), None)])
     assert store.requests == 0
+
+
+def test_a_certificate_that_nobody_vouches_for_is_fatal_at_once(
+    lake: Any, catalogue: Catalogue, tmp_path: Path
+) -> None:
+    pem = tmp_path / "server.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
+    subprocess.run([*command, "-keyout", pem, "-out", tmp_path / "cert.pem"], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", pem)
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Handshake) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.handle_error = lambda *_: None  # type: ignore[method-assign] # the refused handshake is the point
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        host = f"https://127.0.0.1:{server.server_address[1]}"
+        config = _config(lake, tmp_path, rucio_host=host, auth_host=host)
+        store = RucioStore(lake.settings.model_copy(update={"rucio": Rucio(config=config)}))
+
+        with pytest.raises(FatalError, match="ca_cert"):
+            store.register([(catalogue.item("m31"), None)])
+
+        server.shutdown()
+        thread.join()
+    assert store.requests == 1
+
+
+class _Handshake(socketserver.BaseRequestHandler):
+    pass
 
 
 def test_a_token_of_another_account_is_not_used(
