@@ -36,6 +36,12 @@ def lake() -> None:
     """Run the embedded data lake: PostgreSQL with pgSphere, Rucio, and what moves the files.
 
     Everything listens on the loopback address only.
+
+    \b
+    Example:
+      stac-rucio-sync lake up
+      stac-rucio-sync lake status
+      stac-rucio-sync lake down
     """
 
 

@@ -24,7 +24,7 @@ def sections() -> Iterator[tuple[str, type[BaseModel]]]:
             yield f"[{name}]", field.annotation
 
 
-@pytest.mark.parametrize(("title", "section"), sections(), ids=lambda part: part if isinstance(part, str) else "")
+@pytest.mark.parametrize(("title", "section"), list(sections()), ids=lambda part: part if isinstance(part, str) else "")
 def test_every_setting_is_described_and_nothing_else(title: str, section: type[BaseModel]) -> None:
     text = (DOCS / "settings.md").read_text().split(f"## `{title}`")[1].split("\n## ")[0]
     described = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")]
@@ -38,7 +38,7 @@ def commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tup
             yield from commands(sub, (*path, name))
 
 
-@pytest.mark.parametrize(("name", "command"), commands(cli), ids=lambda part: part if isinstance(part, str) else "")
+@pytest.mark.parametrize(("name", "command"), list(commands(cli)), ids=lambda part: part if isinstance(part, str) else "")
 def test_every_command_has_help_with_an_example(name: str, command: click.Command) -> None:
     help_text = command.help or ""
     assert "Example" in help_text, name
