@@ -154,7 +154,7 @@ def _write(folder: Path, url: str, count: int) -> None:
     for name, items in gathered.items():
         catalog.add_child(_collection(name, items))
     catalog.normalize_hrefs(url)
-    catalog.save(pystac.CatalogType.ABSOLUTE_PUBLISHED, dest_href=str(folder))
+    catalog.save(pystac.CatalogType.SELF_CONTAINED, dest_href=str(folder))
     with (folder / "items.ndjson").open("wb") as lines:
         for items in gathered.values():
             # links are the server's to write: with those of the static catalogue there would be two of each
