@@ -37,6 +37,8 @@ _POL_ORDER = ("I", "Q", "U", "V", "RR", "LL", "RL", "LR", "XX", "YY", "XY", "YX"
 """ObsCore 1.1 section B.6.5.1: the labels, in their order."""
 _MICROMETRE = 1e-6
 _LONGEST_MICROMETRES = 200.0
+_SHORTEST, _LONGEST = 1e-21, 1e12
+"""Metres: beyond all that anybody observes, so that no frequency made of it overflows."""
 _PER_METRE = {"m": 1.0, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "μm": 1e-6, "micrometer": 1e-6, "micrometre": 1e-6,
               "micron": 1e-6, "nm": 1e-9, "nanometer": 1e-9, "nanometre": 1e-9, "angstrom": 1e-10, "Angstrom": 1e-10}
 _PER_HERTZ = {"Hz": 1.0, "kHz": 1e3, "MHz": 1e6, "GHz": 1e9}
@@ -57,8 +59,9 @@ def spectral_range(item: Item) -> Spectrum:
     remarks: list[str] = []
     for holder in (item.properties, *(asset.stac for asset in item.assets)):
         for low, high in _ranges_of(holder, remarks):
-            lows.append(low)
-            highs.append(high)
+            if _SHORTEST <= low <= high <= _LONGEST:
+                lows.append(low)
+                highs.append(high)
     if not lows:
         return Spectrum(None, None, tuple(dict.fromkeys(remarks)))
     return Spectrum(min(lows), max(highs), tuple(dict.fromkeys(remarks)))

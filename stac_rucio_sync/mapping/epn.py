@@ -271,7 +271,7 @@ def _of_address(address: str, media_type: str | None) -> dict[str, Any]:
     except ValueError:  # no URL after all
         name = ""
     return {
-        "access_url": address,
+        "access_url": clean(address),
         "access_format": (clean(media_type) or "application/octet-stream").lower(),
         "file_name": _word(name),
     }

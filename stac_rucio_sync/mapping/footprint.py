@@ -122,9 +122,9 @@ def _take_apart(geometry: object, parts: _Parts, depth: int) -> None:
         _take_polygon(coordinates, parts)
     elif kind == "Point":
         parts.positions += rings.positions([coordinates])
-    elif kind in {"MultiPoint", "LineString"}:
+    elif kind in ("MultiPoint", "LineString"):
         parts.positions += rings.positions(coordinates)
-    elif kind in {"MultiPolygon", "MultiLineString"} and isinstance(coordinates, list):
+    elif kind in ("MultiPolygon", "MultiLineString") and isinstance(coordinates, list):
         for part in filter(None, coordinates):
             if kind == "MultiPolygon":
                 _take_polygon(part, parts)

@@ -156,7 +156,7 @@ def _type_of_axes(dimensions: Mapping[str, Any]) -> str | None:
     """Tell image, cube and time series apart by the axes of a data cube; other shapes have no word of their own."""
     kinds = [(dimension.get("type"), dimension.get("axis")) for dimension in dimensions.values()
              if isinstance(dimension, dict)]
-    plane = sum(kind == "spatial" and axis in {"x", "y"} for kind, axis in kinds)
+    plane = sum(kind == "spatial" and axis in ("x", "y") for kind, axis in kinds)
     if plane == 2:
         return "cube" if len(kinds) > 2 else "image"
     return "timeseries" if [kind for kind, _ in kinds] == ["temporal"] else None

@@ -66,6 +66,7 @@ def _states(value: object) -> str | None:
 
 
 _POSITIVE = _between(5e-324, 1.7e308)
+_WAVELENGTH = _between(1e-21, 1e12)
 _NOT_NEGATIVE = _between(0.0, 1.7e308)
 _ANY = _between(-1.7e308, 1.7e308)
 _LENGTH = _whole(-1, _LARGEST)
@@ -77,7 +78,7 @@ OBSCORE_READINGS: Mapping[str, Reading] = MappingProxyType({
     "s_ra": _right_ascension, "s_dec": _between(-90.0, 90.0), "s_fov": _between(0.0, 360.0), "s_region": clean,
     "s_resolution": _POSITIVE, "s_xel1": _LENGTH, "s_xel2": _LENGTH,
     "t_min": _ANY, "t_max": _ANY, "t_exptime": _NOT_NEGATIVE, "t_resolution": _NOT_NEGATIVE, "t_xel": _LENGTH,
-    "em_min": _POSITIVE, "em_max": _POSITIVE, "em_res_power": _POSITIVE, "em_xel": _LENGTH, "o_ucd": clean,
+    "em_min": _WAVELENGTH, "em_max": _WAVELENGTH, "em_res_power": _POSITIVE, "em_xel": _LENGTH, "o_ucd": clean,
     "pol_states": _states, "pol_xel": _LENGTH, "facility_name": clean, "instrument_name": clean, "proposal_id": clean,
     "bib_reference": clean, "data_rights": _one_of(_DATA_RIGHTS), "obs_release_date": _timestamp,
 })  # fmt: skip

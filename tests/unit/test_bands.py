@@ -53,6 +53,11 @@ def test_radar_frequency_in_gigahertz_else_its_band() -> None:
     assert spectral_range(an_item({"sar:frequency_band": "X"}))[:2] == (0.024, 0.038)
 
 
+@pytest.mark.parametrize("frequency", [0, -1, 1e-300, 1e308, "5", None])
+def test_a_radar_frequency_that_is_none(frequency: object) -> None:
+    assert spectral_range(an_item({"sar:center_frequency": frequency})) == (None, None, ())
+
+
 def test_a_cube_with_a_spectral_axis() -> None:
     dimensions = {"wavelength": {"type": "spatial", "axis": "z", "extent": [0.3644, 5.089], "unit": "micrometer"}}
     found = spectral_range(an_item({"cube:dimensions": dimensions}))
@@ -64,7 +69,7 @@ def test_a_cube_with_a_spectral_axis() -> None:
 
 @pytest.mark.parametrize(
     "bands", [None, 5, "red", [None, 5], [{"center_wavelength": "0.5"}], [{"center_wavelength": float("nan")}],
-              [{"center_wavelength": -1}], [{"center_wavelength": True}], [{"common_name": ["red"]}]],
+              [{"center_wavelength": -1}], [{"center_wavelength": True}], [{"center_wavelength": 1e-300}], [{"common_name": ["red"]}]],
 )
 def test_what_says_no_wavelength_gives_none(bands: object) -> None:
     found = spectral_range(an_item({"bands": bands, "eo:bands": bands, "cube:dimensions": bands}))
