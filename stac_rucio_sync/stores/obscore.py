@@ -80,7 +80,7 @@ OBSCORE = Table(
         ucd="meta.id",
         principal=False,
     ),
-    published("target_name", Text(), "Object that was observed", ucd="meta.id;src", utype="Target.name"),
+    _column("target_name", Text(), "Object that was observed", "Target.name", ucd="meta.id;src"),
     _column(
         "access_url",
         Text(),

@@ -68,4 +68,4 @@ def _json_text(stac: JsonObject | None) -> str | None:
     try:
         return orjson.dumps(stac, option=orjson.OPT_NON_STR_KEYS).decode()
     except TypeError:  # an integer of more than 64 bits, a lone surrogate
-        return json.dumps(stac, default=str)
+        return json.dumps(json.loads(json.dumps(stac), parse_constant=lambda _: None))

@@ -37,7 +37,12 @@ _FATAL = (
 )
 # A standby that answers until the pool finds the new primary refuses writes.
 _TRANSIENT = (psycopg.OperationalError, psycopg.InterfaceError, errors.ReadOnlySqlTransaction)
-_REFUSED = (psycopg.DataError, psycopg.IntegrityError, psycopg.InternalError, errors.RaiseException)
+_REFUSED = (
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    psycopg.InternalError,  # pgSphere's own errors
+    errors.CardinalityViolation,  # one key twice in a batch
+)
 
 
 def translated(error: psycopg.Error) -> SyncError:
