@@ -24,7 +24,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from stac_rucio_sync import __version__
-from stac_rucio_sync.addresses import is_private_address, leads_inside, origin_of, public_url
+from stac_rucio_sync.addresses import is_private_address, leads_inside, public_url, server_of
 from stac_rucio_sync.errors import FatalError, TransientError
 
 MAX_JSON = 256 * 2**20
@@ -191,7 +191,7 @@ class Http:
         TransientError
             No usable answer after all tries, or the origin has failed too often in a row.
         """
-        origin = origin_of(url)
+        origin = server_of(url)
         if self.gave_up(url):
             raise TransientError(f"{origin} failed {STRIKES} requests in a row and is asked no more in this run")
         retrying = Retrying(
@@ -213,7 +213,7 @@ class Http:
 
     def gave_up(self, url: str) -> bool:
         """Tell whether the origin of a URL is asked no more, having failed too often in a row."""
-        return self._strikes.get(origin_of(url), 0) >= STRIKES
+        return self._strikes.get(server_of(url), 0) >= STRIKES
 
     def body(self, url: str, *, method: str = "GET", limit: int = MAX_JSON, **arguments: Any) -> bytes:  # noqa: ANN401
         """Return the whole body of an answer.

@@ -200,8 +200,9 @@ def load_settings(
     UsageError
         A file is missing or a field is wrong; the text names the field.
     """
-    named = file or (Path(os.environ[ENVIRONMENT_PREFIX + "SETTINGS"]) if ENVIRONMENT_PREFIX + "SETTINGS" in os.environ
-                     else None)
+    named = file or (
+        Path(os.environ[ENVIRONMENT_PREFIX + "SETTINGS"]) if ENVIRONMENT_PREFIX + "SETTINGS" in os.environ else None
+    )
     if named is not None and not named.is_file():
         raise UsageError(f"settings file {named} does not exist")
     files = [path for path in (named, lake_settings) if path is not None and path.is_file()]

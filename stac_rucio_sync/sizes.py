@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from stac_rucio_sync.addresses import is_http, origin_of, public_url
+from stac_rucio_sync.addresses import is_http, public_url, server_of
 from stac_rucio_sync.errors import SyncError, TransientError
 from stac_rucio_sync.http import Http, Patience, RefusedAnswer
 from stac_rucio_sync.model import Measured
@@ -104,7 +104,7 @@ class Sizer:
         queues: dict[str, deque[str]] = {}
         for href in asked:
             if href not in answers:
-                queues.setdefault(origin_of(href), deque()).append(href)
+                queues.setdefault(server_of(href), deque()).append(href)
         with ThreadPoolExecutor(THREADS, thread_name_prefix="sizes") as pool:
             # As many threads empty a host's queue as it may see requests: no host waits for another.
             tasks = [
@@ -183,7 +183,7 @@ class Sizer:
                     raise
                 length = _read_total(error.content_range)  # an empty file has no first byte
         if length is None:
-            return _Untold(f"{origin_of(href)} does not state the size of its files")
+            return _Untold(f"{server_of(href)} does not state the size of its files")
         return Measured(length)
 
     def _streamed(self, href: str) -> Answer:
@@ -207,7 +207,7 @@ class Sizer:
 
 
 def _reason(error: SyncError, href: str) -> str:
-    return f"no size: {error}".replace(public_url(href), origin_of(href))
+    return f"no size: {error}".replace(public_url(href), server_of(href))
 
 
 def _length(response: requests.Response, href: str) -> int | None:
@@ -240,4 +240,4 @@ def _refuse_login_page(response: requests.Response, href: str) -> None:
     if not response.headers.get("Content-Type", "").lower().startswith("text/html"):
         return
     if not urlsplit(href).path.lower().endswith((".html", ".htm", "/")):
-        raise RefusedAnswer(f"{origin_of(href)} answers with an HTML page (a log-in form?) in place of the file")
+        raise RefusedAnswer(f"{server_of(href)} answers with an HTML page (a log-in form?) in place of the file")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from stac_rucio_sync.addresses import DEFAULT_PORTS
 from stac_rucio_sync.settings import Settings
 
 _REGION = re.compile(r"[a-z0-9-]{1,40}", re.ASCII)
 _VARIABLE = re.compile(r"\{([A-Za-z0-9_]+)\}", re.ASCII)
-_PORTS: Final = {"http": 80, "https": 443}
 
 
 class Endpoint(NamedTuple):
@@ -102,7 +102,7 @@ def _host_of(url: str | None) -> str | None:
         return None
     try:
         parts = urlsplit(url)
-        port = parts.port or _PORTS.get(parts.scheme)
+        port = parts.port or (DEFAULT_PORTS[parts.scheme] if parts.scheme in ("http", "https") else None)
     except ValueError:
         return None
     if port is None or not parts.hostname or parts.path.strip("/") or parts.query or "@" in parts.netloc:

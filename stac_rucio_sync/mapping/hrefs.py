@@ -16,32 +16,17 @@ import posixpath
 import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote, unquote, urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
-import idna
-
+from stac_rucio_sync.addresses import DEFAULT_PORTS, origin_at, without_default_port
 from stac_rucio_sync.mapping.endpoints import needs_login, s3_endpoint
 from stac_rucio_sync.model import Item
 from stac_rucio_sync.settings import Settings
 
 LONGEST_PATH: Final = 1024
 """Characters that Rucio keeps of a replica's path."""
-LOCAL_ORIGIN: Final = "file://"
-DEFAULT_PORTS: Final[Mapping[str, int]] = {
-    "http": 80,
-    "https": 443,
-    "s3": 443,
-    "root": 1094,
-    "xroot": 1094,
-    "dav": 80,
-    "davs": 443,
-    "ftp": 21,
-    "gsiftp": 2811,
-}
-"""The schemes whose addresses can be registered."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):", re.ASCII)
-_HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_.])?", re.ASCII)
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._~!$&'()*+,=:@-]*", re.ASCII)
 _BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -61,7 +46,7 @@ class Location(NamedTuple):
 
     pfn: str
     origin: str
-    """``scheme://host:port``, the port always written; ``file://`` for this machine's own files."""
+    """``scheme://host:port``, the port always written."""
     needs_login: bool
 
 
@@ -117,28 +102,11 @@ def replica_url(
     matched = _SCHEME.match(absolute)
     scheme = matched[1].lower() if matched else "file"
     if scheme == "file":
-        return _local(absolute, settings)
+        is_virtual = _GDAL_PATH.match(absolute)
+        return NotAFile(f"its href is a {'GDAL virtual' if is_virtual else 'local'} path, which no other machine reads")
     if scheme not in DEFAULT_PORTS:
         return NotAFile(_unreachable(scheme))
     return _remote(scheme, absolute, stac, item, settings)
-
-
-def origin_of(address: str) -> str | None:
-    """Return ``scheme://host:port`` of an address, the port always written; None where it has none.
-
-    So ``https://Host/``, ``https://host`` and ``https://host:443/x`` are one origin. All local files are ``file://``.
-    """
-    matched = _SCHEME.match(address)
-    if matched is None:
-        return None
-    scheme = matched[1].lower()
-    if scheme == "file":
-        return LOCAL_ORIGIN
-    try:
-        netloc = urlsplit(address).netloc
-    except ValueError:
-        return None
-    return _origin(scheme, netloc) if scheme in DEFAULT_PORTS else None
 
 
 # ------------------------------------------------------------------------------------------------------- reasons
@@ -200,24 +168,11 @@ def _remote(scheme: str, href: str, stac: Mapping[str, Any], item: Item, setting
         return NotAFile(reason)
     if scheme == "s3" and ":" not in parts.netloc:
         return _at_endpoint(parts.netloc, parts.path, stac, item, settings)
-    origin = _origin(scheme, parts.netloc)
+    origin = origin_at(scheme, parts.netloc)
     if origin is None:
         return NotAFile("its href names no valid host and port")
     path = parts.path if scheme == "s3" else _encoded(parts.path)
     return _located(scheme, origin, path, login=needs_login(stac, item.properties, scheme))
-
-
-def _origin(scheme: str, netloc: str) -> str | None:
-    host, _, port = netloc.partition(":")
-    host = host.lower()
-    if not host.isascii():
-        try:
-            host = idna.encode(host, uts46=True).decode("ascii")
-        except idna.IDNAError:
-            return None
-    if not _HOST.fullmatch(host) or (port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536)):
-        return None
-    return f"{scheme}://{host}:{int(port) if port else DEFAULT_PORTS[scheme]}"
 
 
 def _encoded(path: str) -> str:
@@ -231,7 +186,7 @@ def _located(scheme: str, origin: str, path: str, *, login: bool) -> Location | 
     if len(path) > LONGEST_PATH:
         return NotAFile(f"the path of its href is longer than the {LONGEST_PATH} characters that Rucio keeps")
     if scheme in ("http", "https"):
-        return Location(origin.removesuffix(f":{DEFAULT_PORTS[scheme]}") + path, origin, login)
+        return Location(without_default_port(origin + path), origin, login)
     if scheme in _ABSOLUTE_PATH_IS_DOUBLE and not path.startswith("//"):
         path = "/" + path
     return Location(origin + path, origin, login)
@@ -241,31 +196,10 @@ def _at_endpoint(bucket: str, key: str, stac: Mapping[str, Any], item: Item, set
     endpoint = s3_endpoint(bucket, stac, item.properties, settings)
     if endpoint is None:
         return NotAFile("nothing says where its s3:// bucket lies: [s3.endpoints] of the settings can")
-    origin = _origin("s3", endpoint.host)
+    origin = origin_at("s3", endpoint.host)
     if origin is None or not _BUCKET.fullmatch(bucket):
         return NotAFile("its s3:// address has no valid bucket or endpoint")
     return _located("s3", origin, f"/{bucket}{key}", login=endpoint.needs_login)
-
-
-# -------------------------------------------------------------------------------------------------- local files
-
-
-def _local(href: str, settings: Settings) -> Location | NotAFile:
-    """Take a file of this machine only where the operator says which RSE reads it."""
-    if _GDAL_PATH.match(href):
-        return NotAFile("its href is a GDAL virtual path, not an address")
-    if not any(origin_of(address) == LOCAL_ORIGIN for address in settings.origins.rses):
-        return NotAFile('its href is a local path: a line "file://" = "RSE" under [origins] would make it a file')
-    matched = _SCHEME.match(href)
-    path = href
-    if matched:
-        host, slash, path = href[matched.end() :].removeprefix("//").partition("/")
-        path = slash + unquote(path) if host in ("", "localhost") else ""
-    if not path.startswith("/"):
-        return NotAFile("its href is a file: address of another machine, or no absolute path")
-    if "?" in path or "#" in path or "//" in path or _UNPRINTABLE.search(path):
-        return NotAFile("its local path holds ?, #, // or control characters, which Rucio does not keep")
-    return _located("file", LOCAL_ORIGIN, path, login=False)
 
 
 def _joined_path(base: str, href: str) -> str:

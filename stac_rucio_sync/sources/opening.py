@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import requests
 
-from stac_rucio_sync.addresses import is_http, leads_inside, origin_of, public_url, without_login
+from stac_rucio_sync.addresses import is_http, leads_inside, public_url, server_of, without_login
 from stac_rucio_sync.errors import FatalError, UsageError
 from stac_rucio_sync.http import Http, RefusedAnswer, parse_json
 from stac_rucio_sync.model import JsonObject
@@ -127,7 +127,7 @@ def _open_url(location: str, name: str | None, options: ReadOptions) -> Source:
         # Who names a private address means it.
         allow_private=options.allow_private or leads_inside(url),
         patience=options.patience,
-        logins={origin_of(url): login} if login else None,
+        logins={server_of(url): login} if login else None,
     )
     if options.kind == "file" or (options.kind is None and is_file_name(url)):
         return FileSource(name, url, options, http)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
-from stac_rucio_sync.addresses import is_http, origin_of
+from stac_rucio_sync.addresses import is_http, server_of
 from stac_rucio_sync.http import RefusedAnswer
 
 
@@ -25,7 +25,7 @@ class Root:
     @property
     def origin(self) -> str | None:
         """The server that the catalogue is read from; None: it is local."""
-        return origin_of(self.href) if is_http(self.href) else None
+        return server_of(self.href) if is_http(self.href) else None
 
 
 def resolve(href: str, start: str) -> str:

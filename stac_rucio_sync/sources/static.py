@@ -17,7 +17,7 @@ from typing import Any
 from pystac.cache import CollectionCache
 from pystac.serialization import merge_common_properties
 
-from stac_rucio_sync.addresses import is_http, origin_of, public_url
+from stac_rucio_sync.addresses import is_http, public_url, server_of
 from stac_rucio_sync.errors import FatalError, TransientError
 from stac_rucio_sync.http import Http, RefusedAnswer, parse_json
 from stac_rucio_sync.model import Change, Cursor, ItemBroken, ItemRead, JsonObject
@@ -114,7 +114,7 @@ class _Crawl:
             document = self._document(node, shown)
         except TransientError as error:
             # One document that fails is one document; a server that is gone ends the run.
-            if node.parent is None or (origin_of(node.href) == self._root.origin and self._http.gave_up(node.href)):
+            if node.parent is None or (server_of(node.href) == self._root.origin and self._http.gave_up(node.href)):
                 raise
             yield ItemBroken(shown, _sentence(node, error))
             return

@@ -13,12 +13,12 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
 
+from stac_rucio_sync.addresses import DEFAULT_PORTS, origin_of, without_default_port
 from stac_rucio_sync.errors import FatalError, RefusedError, UsageError
 from stac_rucio_sync.settings import Origins
 from stac_rucio_sync.stores.refusals import DeniedError, ExistsError, MissingError
 from stac_rucio_sync.stores.rucio_calls import RucioCalls
 
-DEFAULT_PORTS = {"http": 80, "https": 443, "s3": 443, "ftp": 21, "davs": 443, "root": 1094, "gs": 443}
 ORIGIN_ATTRIBUTE = "origin"
 #: Half the Earth's circumference in km: a replica at a site whose distance is known is nearer.
 ORIGIN_DISTANCE = 20_015
@@ -31,38 +31,6 @@ _TRIES = 4
 #: Rucio's http protocol reads with nothing but ``requests``; the others need the gfal2 library where bytes are read.
 _IMPLEMENTATIONS = {"http": "rucio.rse.protocols.webdav.Default", "https": "rucio.rse.protocols.webdav.Default"}
 _OTHER_IMPLEMENTATION = "rucio.rse.protocols.gfal.NoRename"
-
-
-def origin_of(url: str) -> str:
-    """Return ``scheme://host:port`` of a URL, the scheme's default port written out.
-
-    Raises
-    ------
-    ValueError
-        The URL has no host, or a port that is none, or a scheme without a default port and no port.
-    """
-    parts = urlsplit(url)
-    port = parts.port or DEFAULT_PORTS.get(parts.scheme)
-    if not parts.hostname or port is None:
-        raise ValueError(f"{url!r} names no host and port")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}:{port}"
-
-
-def with_port(pfn: str) -> str:
-    """Return a PFN with its port written out, as Rucio gives it back."""
-    scheme, _, rest = pfn.partition("://")
-    authority, slash, path = rest.partition("/")
-    if re.search(r":\d+$", authority) or scheme not in DEFAULT_PORTS:
-        return pfn
-    return f"{scheme}://{authority}:{DEFAULT_PORTS[scheme]}{slash}{path}"
-
-
-def without_default_port(pfn: str) -> str:
-    """Return a PFN as the catalogue writes it: the scheme's default port left out."""
-    scheme, _, rest = pfn.partition("://")
-    authority, slash, path = rest.partition("/")
-    return f"{scheme}://{authority.removesuffix(f':{DEFAULT_PORTS.get(scheme)}')}{slash}{path}"
 
 
 def rse_name(origin: str) -> str:
@@ -119,10 +87,10 @@ class OriginRses:
         self._create = settings.create
         self._named: dict[str, str] = {}
         for key, rse in settings.rses.items():
-            try:
-                self._named[origin_of(key)] = rse
-            except ValueError as error:
-                raise UsageError(f'[origins] "{key}": write "https://host" or "https://host:port"') from error
+            origin = origin_of(key)
+            if origin is None:
+                raise UsageError(f'[origins] "{key}": write "https://host" or "https://host:port"')
+            self._named[origin] = rse
         self._lock = threading.Lock()
         self._found: dict[str, str | None] = {}
         self._denied: str | None = None
@@ -152,11 +120,8 @@ class OriginRses:
 
     def is_origin_rse(self, rse: str, pfn: str) -> bool:
         """Tell whether an RSE stands for the origin of one of its PFNs (and is no site of the lake)."""
-        try:
-            origin = origin_of(pfn)
-        except ValueError:
-            return False
-        return rse in (self._named.get(origin), rse_name(origin))
+        origin = origin_of(pfn)
+        return origin is not None and rse in (self._named.get(origin), rse_name(origin))
 
     def _check(self, rse: str, origin: str) -> None:
         """Refuse an operator's RSE that would take replicas and give back other URLs."""

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from stac_rucio_sync.addresses import with_port, without_default_port
 from stac_rucio_sync.model import Did, File, Found, Link, Replica, Wanted, WantedReplica
-from stac_rucio_sync.stores.origins import OriginRses, with_port, without_default_port
+from stac_rucio_sync.stores.origins import OriginRses
 from stac_rucio_sync.stores.refusals import DeniedError, MissingError
 from stac_rucio_sync.stores.rucio_calls import NEW_FILES_PER_CALL, RucioCalls, did_json, in_calls
 

@@ -38,7 +38,9 @@ def commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tup
             yield from commands(sub, (*path, name))
 
 
-@pytest.mark.parametrize(("name", "command"), list(commands(cli)), ids=lambda part: part if isinstance(part, str) else "")
+@pytest.mark.parametrize(
+    ("name", "command"), list(commands(cli)), ids=lambda part: part if isinstance(part, str) else ""
+)
 def test_every_command_has_help_with_an_example(name: str, command: click.Command) -> None:
     help_text = command.help or ""
     assert "Example" in help_text, name

@@ -10,9 +10,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from rucio.rse.protocols import webdav, xrootd
 
-from stac_rucio_sync.mapping.hrefs import Location, NotAFile, absolute_href, origin_of, replica_url
+from stac_rucio_sync.addresses import origin_of
+from stac_rucio_sync.mapping.hrefs import Location, NotAFile, absolute_href, replica_url
 from stac_rucio_sync.model import Item, ItemKey
-from stac_rucio_sync.settings import S3, Origins, Settings
+from stac_rucio_sync.settings import S3, Settings
 
 SETTINGS = Settings()
 CUSTOM_S3 = {"type": "custom-s3", "platform": "https://eodata.example.org"}
@@ -168,16 +169,6 @@ def test_relative_hrefs_start_at_the_item(href: str, base: str | None, absolute:
     assert absolute_href(href, base) == absolute
 
 
-def test_a_local_file_is_one_where_the_operator_maps_local_files_to_an_rse() -> None:
-    settings = Settings(origins=Origins(rses={"file://": "DISK"}))
-    spaced = Location("file:///data/a b.tif", "file://", False)
-    assert located("a b.tif", base="/data/item.json", settings=settings) == spaced
-    assert located("file:///data/a%20b.tif", settings=settings) == spaced
-    assert located("file://localhost/data/a", settings=settings) == Location("file:///data/a", "file://", False)
-    for href in ("file://elsewhere/data/a", "file:data/a", "file:///data/a%3Fb", "file:///data//a"):
-        assert isinstance(located(href, settings=settings), NotAFile)
-
-
 @pytest.mark.parametrize(
     ("stac", "properties", "pfn", "needs_login"),
     [
@@ -282,8 +273,7 @@ def test_origins_are_equal_where_the_server_is() -> None:
         == "https://h.org:443"
     )
     assert origin_of("http://h.org") != origin_of("https://h.org")
-    assert origin_of("file:///data") == origin_of("file://") == "file://"
-    for address in ("h.org", "gopher://h.org", "https://[::1]", "https://[::1"):
+    for address in ("h.org", "gopher://h.org", "file:///data", "https://[::1]", "https://[::1"):
         assert origin_of(address) is None
 
 

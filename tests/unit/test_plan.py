@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from stac_rucio_sync.mapping.identifiers import decode
 
 from stac_rucio_sync.errors import ItemError
+from stac_rucio_sync.mapping.identifiers import decode
 from stac_rucio_sync.model import Did, Fate, File, Found, FoundFile, ItemKey, Link, ObsCoreRow, Wanted, WantedReplica
 from stac_rucio_sync.plan import actions, fate_of, settle_content
 
