@@ -69,7 +69,8 @@ def test_a_cube_with_a_spectral_axis() -> None:
 
 @pytest.mark.parametrize(
     "bands", [None, 5, "red", [None, 5], [{"center_wavelength": "0.5"}], [{"center_wavelength": float("nan")}],
-              [{"center_wavelength": -1}], [{"center_wavelength": True}], [{"center_wavelength": 1e-300}], [{"common_name": ["red"]}]],
+              [{"center_wavelength": -1}], [{"center_wavelength": True}], [{"center_wavelength": 1e-300}],
+              [{"common_name": ["red"]}]],
 )
 def test_what_says_no_wavelength_gives_none(bands: object) -> None:
     found = spectral_range(an_item({"bands": bands, "eo:bands": bands, "cube:dimensions": bands}))

@@ -165,7 +165,8 @@ def test_holes_heights_and_repeated_vertices_go() -> None:
         ({"type": "Polygon", "coordinates": [[0, 0], [1, 1], [1, 0]]}, "not lists of positions"),
         ({"type": "Polygon", "coordinates": []}, "not lists of positions"),
         ({"type": "Polygon"}, "not lists of positions"), ({"type": "Circle", "coordinates": [1, 2]}, "no GeoJSON"),
-        ({}, "no GeoJSON"), ({"type": ["Polygon"]}, "no GeoJSON"), ({"type": "MultiPolygon", "coordinates": []}, "no position"),
+        ({}, "no GeoJSON"), ({"type": ["Polygon"]}, "no GeoJSON"),
+        ({"type": "MultiPolygon", "coordinates": []}, "no position"),
         ({"type": "GeometryCollection", "geometries": [None]}, "no GeoJSON"),
     ],
 )
