@@ -16,7 +16,8 @@ from stac_rucio_sync.demo import spectral
 from stac_rucio_sync.demo.catalogue import Catalogue
 from stac_rucio_sync.demo.terminal import Terminal, check
 from stac_rucio_sync.errors import FatalError
-from stac_rucio_sync.mapping.identifiers import container_did
+from stac_rucio_sync.mapping.identifiers import container_did, dataset_did
+from stac_rucio_sync.model import ItemKey
 from stac_rucio_sync.settings import Settings
 
 RSE = "VIENNA-DISK"
@@ -107,6 +108,20 @@ def replicate(terminal: Terminal, lake: dict[str, Any], settings: Settings, file
     return {"did": did, "rse": RSE, "state": rule.split(",")[3], "files": len(files)}
 
 
+def find_by_metadata(terminal: Terminal, settings: Settings, catalogue: Catalogue) -> list[str]:
+    """Find datasets by their metadata with Rucio's own client; return their DIDs."""
+    low = 60.0
+    listed = terminal.run("rucio", "did", "list", "--filter", f"s_dec > {low:g}", "--short", f"{_scope(settings)}:*")
+    known = {
+        str(dataset_did(ItemKey(item["collection"], item["id"]), settings)): item["properties"].get("s_dec")
+        for item in catalogue.items
+    }
+    found = set(listed.split()) & known.keys()
+    wanted = {did for did, dec in known.items() if dec is not None and dec > low}
+    check(found == wanted, f"Rucio's metadata and the catalogue differ on: {', '.join(sorted(found ^ wanted)[:5])}")
+    return sorted(found)
+
+
 def show_replicas(terminal: Terminal, files: list[CubeFile], catalogue: Catalogue) -> dict[str, Any]:
     """Show where the bytes of one cube are: at its origin and at the site of the rule."""
     file = _first_cube(files)
@@ -162,6 +177,10 @@ def _wait_for_rule(terminal: Terminal, did: str, rule: str | None, files: int) -
             check(time.monotonic() < deadline, waited)
             time.sleep(0.5)
             rule = _rule_on(terminal, did)
+
+
+def _scope(settings: Settings) -> str:
+    return container_did(spectral.CUBES, settings).scope
 
 
 def _first_cube(files: list[CubeFile]) -> CubeFile:

@@ -17,7 +17,7 @@ import psycopg
 import requests
 
 from stac_rucio_sync.demo.catalogue import Catalogue, ensure_catalogue
-from stac_rucio_sync.demo.copies import ACCOUNT, RSE, cube_files, download, replicate, show_replicas
+from stac_rucio_sync.demo.copies import ACCOUNT, RSE, cube_files, download, find_by_metadata, replicate, show_replicas
 from stac_rucio_sync.demo.questions import QUESTIONS, Question
 from stac_rucio_sync.demo.terminal import Terminal, check, program
 from stac_rucio_sync.errors import FatalError
@@ -72,6 +72,8 @@ class Walk:
             self.terminal.set_variable("RUCIO_CONFIG", lake["accounts"][ACCOUNT])
             self.facts["rule"] = replicate(self.terminal, lake, settings, files)
             self.ask(tables, catalogue)
+        self.terminal.step("A question to Rucio, whose datasets carry the same metadata: what lies north of Dec 60?")
+        self.facts["metadata"] = find_by_metadata(self.terminal, settings, catalogue)
         self.terminal.step("Where the bytes are")
         self.facts["replicas"] = show_replicas(self.terminal, files, catalogue)
         self.terminal.step("Download by identifier, from whichever site Rucio chooses")

@@ -89,6 +89,12 @@ def test_an_earth_scene_has_no_place_on_the_sky(first: dict[str, Any], lake: Run
         assert scenes.fetchone() == (len(first["found"]["earth"]),)
 
 
+def test_a_user_of_rucio_finds_datasets_by_their_metadata(first: dict[str, Any]) -> None:
+    # The first image is made near the pole.
+    assert "stac:demo-images..field-0000-g" in first["metadata"]
+    assert not any("scenes" in did for did in first["metadata"])
+
+
 def test_the_rule_brought_the_bytes_to_its_site(first: dict[str, Any], lake: RunningLake) -> None:
     site = lake.facts["rses"][first["rule"]["rse"]]
     assert first["rule"]["state"].startswith("OK[")
