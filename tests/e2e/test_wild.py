@@ -1,0 +1,195 @@
+"""All real items through the command line: every one accounted for, and nothing sent when nothing changed."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import select
+import socket
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from stac_rucio_sync.model import Report
+from stac_rucio_sync.settings import Settings
+from tests.conftest import RunningLake
+from tests.e2e.chosen.found import run_job
+
+FATES = ("unchanged", "added", "changed", "superseded", "quarantined", "failed")
+ITEMS, DUPLICATES, DUPLICATED = 6329, 180, 122
+
+pytestmark = pytest.mark.timeout(400)  # the first run registers six thousand items
+
+
+@dataclass(frozen=True)
+class Wild:
+    """The first run over all items, by the command line."""
+
+    name: str
+    settings: Settings
+    exit_code: int
+    report: dict[str, Any]
+    talk: str
+
+    def reasons(self) -> list[str]:
+        with psycopg.connect(self.settings.database_url()) as connection:
+            rows = connection.execute("SELECT reason FROM lake.quarantine WHERE source = %s", [self.name]).fetchall()
+        return [reason for (reason,) in rows]
+
+
+@pytest.fixture(scope="module")
+def wild(lake: RunningLake, real_items: Path) -> Wild:
+    name = scope = "wild" + uuid4().hex[:8]
+    command = Path(sys.executable).with_name("stac-rucio-sync")
+    done = subprocess.run(
+        [command, "--home", lake.home, "sync", real_items / "items.ndjson.gz", "--name", name, "--json"],
+        capture_output=True,
+        text=True,
+        timeout=380,
+        env={**os.environ, "STAC_RUCIO_SYNC_IDENTITY__SCOPE": scope},
+        check=False,
+    )
+    assert done.returncode in (0, 1), done.stderr
+    settings = lake.settings_with(identity={"scope": scope})
+    return Wild(name, settings, done.returncode, json.loads(done.stdout), done.stderr)
+
+
+def assert_adds_up(report: Report, read: int) -> None:
+    assert report.read == read == sum(getattr(report, fate) for fate in FATES)
+    assert report.failed == 0
+    assert report.complete
+
+
+# The tests below follow each other: each run finds what the one before left.
+
+
+def test_all_real_items_are_accounted_for(wild: Wild) -> None:
+    report = wild.report
+    assert report["read"] == ITEMS == sum(report[fate] for fate in FATES)
+    assert (report["failed"], report["superseded"], report["unchanged"], report["removed"]) == (0, 0, 0, 0)
+    assert report["complete"]
+    assert wild.exit_code == (1 if report["quarantined"] else 0)
+    assert "Traceback" not in wild.talk
+    with psycopg.connect(wild.settings.database_url()) as connection:
+        (items,) = connection.execute("SELECT count(*) FROM lake.item WHERE source = %s", [wild.name]).fetchone() or (
+            0,
+        )
+        (rows,) = connection.execute(
+            "SELECT count(*) FROM ivoa.obscore JOIN lake.item USING (obs_publisher_did) WHERE source = %s", [wild.name]
+        ).fetchone() or (0,)
+    assert items == rows == ITEMS - report["quarantined"]
+
+
+def test_a_person_understands_why_an_item_was_set_aside(wild: Wild) -> None:
+    reasons = wild.reasons()
+    assert len(reasons) == wild.report["quarantined"]
+    for reason in reasons:
+        assert len(reason) >= 15
+        assert " " in reason
+        assert "\n" not in reason
+        assert not re.search(r"Traceback|\b[A-Z]\w+(?:Error|Exception)\b|<class|0x[0-9a-f]{6}", reason), reason
+
+
+def test_every_item_with_a_sized_asset_at_a_known_place_has_files(wild: Wild, real_items: Path) -> None:
+    """Of the assets with a size, those at an https address without a query can be registered, whatever else."""
+    expected: set[tuple[str, str]] = set()
+    with gzip.open(real_items / "items.ndjson.gz", "rt") as lines:
+        for line in lines:
+            item = json.loads(line)
+            for asset in (item.get("assets") or {}).values():
+                if "file:size" in asset and re.fullmatch(r"https://[^?#]+", asset.get("href", "")):
+                    expected.add((item.get("collection") or "items", item["id"]))
+    with psycopg.connect(wild.settings.database_url()) as connection:
+        rows = connection.execute(
+            "SELECT DISTINCT collection, id FROM lake.file JOIN lake.item USING (collection, id) WHERE source = %s",
+            [wild.name],
+        ).fetchall()
+    assert len(expected) > 100
+    assert expected <= set(rows)
+
+
+def test_the_second_run_does_nothing_and_asks_rucio_nothing(
+    wild: Wild, lake: RunningLake, real_items: Path, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as instead_of_rucio:
+        config = pointed_at(instead_of_rucio.getsockname()[1], wild.settings.rucio.config, tmp_path)
+        settings = lake.settings_with(
+            identity={"scope": wild.settings.identity.scope}, rucio={"config": config, "timeout": 2, "attempts": 1}
+        )
+        report, requests = run_job(real_items / "items.ndjson.gz", wild.name, settings)
+        knocked, _, _ = select.select([instead_of_rucio], [], [], 0)
+    assert_adds_up(report, ITEMS)
+    assert report.unchanged + report.quarantined == ITEMS
+    assert report.quarantined == wild.report["quarantined"]
+    assert (report.rows, requests) == (0, 0)
+    assert knocked == [], "somebody wanted to speak with Rucio, if only to log in"
+
+
+def pointed_at(port: int, config: Path | None, folder: Path) -> Path:
+    """Write a copy of a Rucio client's configuration for another server."""
+    assert config is not None
+    text, changed = re.subn(
+        r"(?m)^((?:rucio|auth)_host\s*=).*$", rf"\1 http://127.0.0.1:{port}", config.read_text(encoding="utf-8")
+    )
+    assert changed == 2
+    copy = folder / "rucio.cfg"
+    copy.write_text(text, encoding="utf-8")
+    return copy
+
+
+def test_later_lines_of_an_item_supersede_and_change_it(wild: Wild, real_items: Path) -> None:
+    expected = expected_fates(real_items / "items.ndjson.gz", real_items / "items_dups.ndjson.gz")
+    assert sum(expected.values()) == DUPLICATES
+    assert expected["superseded"] == DUPLICATES - DUPLICATED
+    report, _ = run_job(real_items / "items_dups.ndjson.gz", wild.name, wild.settings)
+    assert_adds_up(report, DUPLICATES)
+    assert {fate: getattr(report, fate) for fate in FATES if getattr(report, fate)} == dict(expected)
+
+
+def test_the_same_lines_again_change_nothing(wild: Wild, real_items: Path) -> None:
+    report, requests = run_job(real_items / "items_dups.ndjson.gz", wild.name, wild.settings)
+    assert_adds_up(report, DUPLICATES)
+    assert (report.unchanged, report.superseded, requests) == (DUPLICATED, DUPLICATES - DUPLICATED, 0)
+
+
+# ----------------------------------------------------------------------------- equality, by a definition of its own
+
+
+def content_of(item: dict[str, Any]) -> str:
+    """Return an item's content as canonical JSON: without the links that only say where it was served from."""
+    structural = {"self", "root", "parent", "collection"}
+    links = [link for link in item.get("links", []) if link.get("rel") not in structural]
+    return json.dumps({**item, "links": links}, sort_keys=True)
+
+
+def last_contents(file: Path) -> tuple[dict[tuple[str, str], str], int]:
+    """Return the content that stands last for each item of a file, and how many lines it has."""
+    contents: dict[tuple[str, str], str] = {}
+    count = 0
+    with gzip.open(file, "rt") as lines:
+        for line in lines:
+            item = json.loads(line)
+            contents[item.get("collection") or "items", item["id"]] = content_of(item)
+            count += 1
+    return contents, count
+
+
+def expected_fates(before: Path, after: Path) -> Counter[str]:
+    """Say what becomes of the lines of ``after`` when ``before`` was synced: the last line of an item counts."""
+    known, _ = last_contents(before)
+    wanted, count = last_contents(after)
+    fates = Counter(
+        "added" if key not in known else "unchanged" if known[key] == content else "changed"
+        for key, content in wanted.items()
+    )
+    fates["superseded"] = count - len(wanted)
+    return fates
