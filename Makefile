@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/.installed
 TESTS ?= tests
 PYTEST := $(BIN)/pytest
 
-.PHONY: help install system demo test test-unit bench lint format clean
+.PHONY: help install system demo test test-slow test-unit bench lint format clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,10 +32,13 @@ demo: system install  ## A lake, 200 items, sync, a rule, queries: the whole roa
 	@$(BIN)/python -m stac_rucio_sync.demo
 
 test: system install  ## All tests, on real servers, in under 10 minutes
-	@$(PYTEST) $(TESTS)
+	@$(PYTEST) -m "not slow" $(TESTS)
+
+test-slow: system install  ## The tests that `make test` leaves out
+	@$(PYTEST) -m slow $(TESTS)
 
 test-unit: install  ## Only the pure tests, in seconds
-	@$(PYTEST) tests/unit
+	@$(PYTEST) -m "not slow" tests/unit
 
 bench: system install  ## Speed, as ratios against the bare operations in one run
 	@$(BIN)/python -m benchmarks

@@ -37,7 +37,11 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def in_turns(rounds: int, ours: Callable[[int], float], bare: Callable[[int], float]) -> tuple[list[float], list[float]]:
+Way = Callable[[int], float]
+"""One way of a work: takes the number of the round and returns seconds."""
+
+
+def in_turns(rounds: int, ours: Way, bare: Way) -> tuple[list[float], list[float]]:
     """Time two ways of one work in turns, so that both meet the same machine; the first round warms up.
 
     Parameters
@@ -45,7 +49,7 @@ def in_turns(rounds: int, ours: Callable[[int], float], bare: Callable[[int], fl
     rounds
         Counted rounds.
     ours, bare
-        Each takes the number of the round and returns seconds.
+        The two ways.
     """
     times: tuple[list[float], list[float]] = ([], [])
     for number in range(rounds + 1):

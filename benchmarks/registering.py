@@ -15,7 +15,7 @@ from stac_rucio_sync.model import ItemRead, Wanted
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.stores.origins import rse_name
 from stac_rucio_sync.stores.rucio import RucioStore
-from stac_rucio_sync.stores.rucio_client import make_client
+from stac_rucio_sync.stores.rucio_client import LakeClient, make_client
 
 ITEMS, ASSETS, ROUNDS = 250, 4, 5
 
@@ -30,7 +30,7 @@ def registering(settings: Settings) -> list[Figure]:
     """Register batches by the store and by the bare calls, in turns."""
     run = uuid.uuid4().hex[:8]
     store = RucioStore(settings)
-    client: Any = make_client(settings.rucio, lambda: None)
+    client = make_client(settings.rucio, lambda: None)
     store.register([(one, None) for one in wanted_items(settings, f"bench-{run}-warm", 1)])  # log-in, scope, RSE
 
     def ours(number: int) -> float:
@@ -76,7 +76,7 @@ def _all_registered(store: RucioStore, batch: Sequence[tuple[Wanted, None]]) -> 
 class BareCalls:
     """The same bulk calls by Rucio's client alone, their arguments made beforehand."""
 
-    def __init__(self, client: Any, batch: Sequence[Wanted]) -> None:
+    def __init__(self, client: LakeClient, batch: Sequence[Wanted]) -> None:
         self.client = client
         self.rse = rse_name(batch[0].files[0].replicas[0].origin)
         self.replicas = [
@@ -93,9 +93,7 @@ class BareCalls:
             {**dataset, "dids": [{"scope": file.did.scope, "name": file.did.name} for file in one.files]}
             for dataset, one in zip(datasets, batch, strict=True)
         ] + [{**container, "dids": datasets}]
-        self.metadata = [
-            {**dataset, "meta": dict(one.metadata)} for dataset, one in zip(datasets, batch, strict=True)
-        ]
+        self.metadata = [{**dataset, "meta": dict(one.metadata)} for dataset, one in zip(datasets, batch, strict=True)]
 
     def send(self) -> None:
         """Send them in order, the reading back included."""

@@ -67,7 +67,9 @@ class BatchOutcome:
     def count(self, wanted: Wanted) -> None:
         """Count what one item that was done brought along."""
         self.links_only += not wanted.files
-        self.defaulted += bool(wanted.defaulted)
+        self.defaulted += "calib_level" in wanted.defaulted
+        for column in wanted.defaulted:
+            self.remark(f"{column} has its documented default: the item does not say it")
         self.files += len(wanted.files)
         for sentence in wanted.remarks:
             self.remark(sentence)

@@ -39,8 +39,21 @@ _MICROMETRE = 1e-6
 _LONGEST_MICROMETRES = 200.0
 _SHORTEST, _LONGEST = 1e-21, 1e12
 """Metres: beyond all that anybody observes, so that no frequency made of it overflows."""
-_PER_METRE = {"m": 1.0, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "μm": 1e-6, "micrometer": 1e-6, "micrometre": 1e-6,
-              "micron": 1e-6, "nm": 1e-9, "nanometer": 1e-9, "nanometre": 1e-9, "angstrom": 1e-10, "Angstrom": 1e-10}
+_PER_METRE = {
+    "m": 1.0,
+    "mm": 1e-3,
+    "um": 1e-6,
+    "µm": 1e-6,
+    "μm": 1e-6,
+    "micrometer": 1e-6,
+    "micrometre": 1e-6,
+    "micron": 1e-6,
+    "nm": 1e-9,
+    "nanometer": 1e-9,
+    "nanometre": 1e-9,
+    "angstrom": 1e-10,
+    "Angstrom": 1e-10,
+}
 _PER_HERTZ = {"Hz": 1.0, "kHz": 1e3, "MHz": 1e6, "GHz": 1e9}
 
 

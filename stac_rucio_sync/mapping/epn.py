@@ -13,7 +13,6 @@ from urllib.parse import quote, unquote, urlsplit
 from stac_rucio_sync.mapping.bands import SPEED_OF_LIGHT, number
 from stac_rucio_sync.mapping.hrefs import absolute_href
 from stac_rucio_sync.mapping.obscore import (
-    DATALINK_FORMAT,
     datalink_url,
     doi,
     kilobytes,
@@ -33,8 +32,16 @@ NO_TYPE = "ci"
 NO_CLASS = "sky"
 """EPN-TAP's class for all that is none of its other classes; listed as defaulted."""
 
-_TYPES = {"image": "im", "cube": "cu", "spectrum": "sp", "sed": "sp", "timeseries": "ts", "event": "ev",
-          "visibility": "cu", "measurements": "ca"}
+_TYPES = {
+    "image": "im",
+    "cube": "cu",
+    "spectrum": "sp",
+    "sed": "sp",
+    "timeseries": "ts",
+    "event": "ev",
+    "visibility": "cu",
+    "measurements": "ca",
+}
 """ObsCore's product types by EPN-TAP 2.0 section 2.1.2."""
 _TYPE_OF_MEDIA = (
     (re.compile(r"laszip|\blas\b|copc", re.IGNORECASE), "vo"),
@@ -145,8 +152,9 @@ def _measurement(item: Item, observed: Observed, science: frozenset[str]) -> str
     if stated:
         return _word(stated)
     roles = {role for asset in item.assets if asset.key in science for role in asset.roles}
-    return _hash_list(ucd for role, ucd in (("reflectance", "phys.reflectance"), ("temperature", "phys.temperature"))
-                      if role in roles)
+    return _hash_list(
+        ucd for role, ucd in (("reflectance", "phys.reflectance"), ("temperature", "phys.temperature")) if role in roles
+    )
 
 
 def _target(item: Item, settings: Settings, defaulted: list[str]) -> dict[str, Any]:
@@ -225,9 +233,11 @@ def _access(
     science: frozenset[str],
     settings: Settings,
 ) -> dict[str, Any]:
-    """Return where the data are: the first science file or asset with an http address, else the DataLink document."""
-    datalink = datalink_url(obscore.obs_publisher_did, settings)
-    access: dict[str, Any] = {"access_url": datalink, "access_format": DATALINK_FORMAT}
+    """Return where the data are: the first science file or asset with an http address, else nothing.
+
+    EPN-TAP 2.0 (Data access): access_url leads to the data themselves, never to a DataLink document.
+    """
+    access: dict[str, Any] = {}
     file, address = _first_file(files, science)
     if file is not None and address is not None:
         access = _of_address(address, file.media_type)
@@ -238,7 +248,7 @@ def _access(
                 access = _of_address(str(link.href), link.media_type)
                 break
     return access | {
-        "datalink_url": datalink,
+        "datalink_url": datalink_url(obscore.obs_publisher_did, settings),
         "thumbnail_url": _thumbnail(item),
         "service_title": settings.epn.schema_name,
         "publisher": settings.identity.authority,
@@ -260,9 +270,7 @@ def _first_file(files: Iterable[File], science: frozenset[str]) -> tuple[File | 
 
 
 def _is_download(href: str | None) -> bool:
-    return (
-        href is not None and href.startswith(("http://", "https://")) and "{" not in href and not href.endswith("/")
-    )
+    return href is not None and href.startswith(("http://", "https://")) and "{" not in href and not href.endswith("/")
 
 
 def _of_address(address: str, media_type: str | None) -> dict[str, Any]:

@@ -16,8 +16,26 @@ MAPPING_VERSION = 1
 """Counted up when the same item and settings map to something else, so that everything is mapped again."""
 
 STRUCTURAL_RELATIONS = frozenset(
-    {"self", "root", "parent", "collection", "child", "children", "item", "items", "next", "prev", "previous", "first",
-     "last", "search", "data", "conformance", "service-desc", "service-doc"}
+    {
+        "self",
+        "root",
+        "parent",
+        "collection",
+        "child",
+        "children",
+        "item",
+        "items",
+        "next",
+        "prev",
+        "previous",
+        "first",
+        "last",
+        "search",
+        "data",
+        "conformance",
+        "service-desc",
+        "service-doc",
+    }
 )
 """Relations of links that only say where an item was served from and what stands around it."""
 

@@ -21,8 +21,15 @@ from stac_rucio_sync.settings import Settings
 
 _VERSION = re.compile(r"\d+\.\d+(\.\d+)?([-.+].*)?", re.ASCII)
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:", re.ASCII)
-_JSON_NAMES = {dict: "an object", list: "a list", str: "a text", bool: "a truth value", int: "a number",
-               float: "a number", type(None): "null"}
+_JSON_NAMES = {
+    dict: "an object",
+    list: "a list",
+    str: "a text",
+    bool: "a truth value",
+    int: "a number",
+    float: "a number",
+    type(None): "null",
+}
 
 
 _ONE_AT_A_TIME = threading.Lock()

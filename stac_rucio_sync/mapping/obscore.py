@@ -183,8 +183,21 @@ _SATELLITES = (
 )  # fmt: skip
 _ASTEROIDS = ("Vesta", "Pallas", "Eros", "Itokawa", "Bennu", "Ryugu", "Lutetia", "Steins", "Gaspra", "Ida", "Mathilde")
 TARGET_CLASSES = frozenset(
-    {"asteroid", "dwarf_planet", "planet", "satellite", "comet", "exoplanet", "interplanetary_medium", "sample", "sky",
-     "spacecraft", "spacejunk", "star", "calibration"}
+    {
+        "asteroid",
+        "dwarf_planet",
+        "planet",
+        "satellite",
+        "comet",
+        "exoplanet",
+        "interplanetary_medium",
+        "sample",
+        "sky",
+        "spacecraft",
+        "spacejunk",
+        "star",
+        "calibration",
+    }
 )
 """EPN-TAP 2.0 section 2.1.3."""
 _BODIES = {

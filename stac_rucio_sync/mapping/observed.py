@@ -87,9 +87,7 @@ def observe(item: Item, settings: Settings, science: frozenset[str]) -> Observed
         dataproduct_type=columns.get("dataproduct_type") or _dataproduct_type(item, settings, science),
         calib_level=level,
         defaulted=defaulted,
-        remarks=tuple(
-            dict.fromkeys((*remarks, *place.remarks, *times.remarks, *spectrum.remarks, *state_remarks))
-        ),
+        remarks=tuple(dict.fromkeys((*remarks, *place.remarks, *times.remarks, *spectrum.remarks, *state_remarks))),
     )
 
 
@@ -154,8 +152,11 @@ def _dataproduct_type(item: Item, settings: Settings, science: frozenset[str]) -
 
 def _type_of_axes(dimensions: Mapping[str, Any]) -> str | None:
     """Tell image, cube and time series apart by the axes of a data cube; other shapes have no word of their own."""
-    kinds = [(dimension.get("type"), dimension.get("axis")) for dimension in dimensions.values()
-             if isinstance(dimension, dict)]
+    kinds = [
+        (dimension.get("type"), dimension.get("axis"))
+        for dimension in dimensions.values()
+        if isinstance(dimension, dict)
+    ]
     plane = sum(kind == "spatial" and axis in ("x", "y") for kind, axis in kinds)
     if plane == 2:
         return "cube" if len(kinds) > 2 else "image"
@@ -191,6 +192,9 @@ def axis_values(item: Item, *kinds: str) -> int | None:
     dimensions = item.properties.get("cube:dimensions")
     if not isinstance(dimensions, dict):
         return None
-    found = [dimension.get("values") for dimension in dimensions.values()
-             if isinstance(dimension, dict) and dimension.get("type") in kinds]
+    found = [
+        dimension.get("values")
+        for dimension in dimensions.values()
+        if isinstance(dimension, dict) and dimension.get("type") in kinds
+    ]
     return len(found[0]) if len(found) == 1 and isinstance(found[0], list) and found[0] else None

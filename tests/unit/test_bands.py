@@ -10,9 +10,14 @@ from stac_rucio_sync.model import Asset, Item, ItemKey
 
 def an_item(properties: dict[str, Any], *assets: dict[str, Any]) -> Item:
     return Item(
-        key=ItemKey("c", "i"), properties=properties, geometry=None, bbox=None,
+        key=ItemKey("c", "i"),
+        properties=properties,
+        geometry=None,
+        bbox=None,
         assets=tuple(Asset(str(n), None, None, (), None, asset) for n, asset in enumerate(assets)),
-        links=(), base_href=None, extensions=(),
+        links=(),
+        base_href=None,
+        extensions=(),
     )
 
 
@@ -31,11 +36,13 @@ def test_centre_and_width_in_micrometres_become_metres(asset: dict[str, Any]) ->
 
 
 def test_the_range_spans_all_bands_of_item_and_assets() -> None:
-    found = spectral_range(an_item(
-        {"eo:bands": [{"common_name": "red"}]},  # 0.62 to 0.69 by the extension's table
-        {"eo:bands": [{"common_name": "blue"}]},  # 0.45 to 0.53
-        {"bands": [{"eo:center_wavelength": 10.9}]},
-    ))
+    found = spectral_range(
+        an_item(
+            {"eo:bands": [{"common_name": "red"}]},  # 0.62 to 0.69 by the extension's table
+            {"eo:bands": [{"common_name": "blue"}]},  # 0.45 to 0.53
+            {"bands": [{"eo:center_wavelength": 10.9}]},
+        )
+    )
     assert (found.em_min, found.em_max) == pytest.approx((0.45e-6, 10.9e-6))
 
 
@@ -68,9 +75,19 @@ def test_a_cube_with_a_spectral_axis() -> None:
 
 
 @pytest.mark.parametrize(
-    "bands", [None, 5, "red", [None, 5], [{"center_wavelength": "0.5"}], [{"center_wavelength": float("nan")}],
-              [{"center_wavelength": -1}], [{"center_wavelength": True}], [{"center_wavelength": 1e-300}],
-              [{"common_name": ["red"]}]],
+    "bands",
+    [
+        None,
+        5,
+        "red",
+        [None, 5],
+        [{"center_wavelength": "0.5"}],
+        [{"center_wavelength": float("nan")}],
+        [{"center_wavelength": -1}],
+        [{"center_wavelength": True}],
+        [{"center_wavelength": 1e-300}],
+        [{"common_name": ["red"]}],
+    ],
 )
 def test_what_says_no_wavelength_gives_none(bands: object) -> None:
     found = spectral_range(an_item({"bands": bands, "eo:bands": bands, "cube:dimensions": bands}))

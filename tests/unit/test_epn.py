@@ -13,15 +13,25 @@ from stac_rucio_sync.settings import Collection, Epn, Settings
 
 SQUARE = {"type": "Polygon", "coordinates": [[[-1, 40], [2, 40], [2, 41], [-1, 41], [-1, 40]]]}
 MD5 = "0123456789abcdef0123456789abcdef"
-IMAGE = {"href": "https://example.org/a%20b.tif?", "roles": ["data"], "type": "image/TIFF; application=geotiff",
-         "file:size": 1500, "file:checksum": "d50110" + MD5} | {"href": "https://example.org/a%20b.tif"}
+IMAGE = {
+    "href": "https://example.org/a%20b.tif?",
+    "roles": ["data"],
+    "type": "image/TIFF; application=geotiff",
+    "file:size": 1500,
+    "file:checksum": "d50110" + MD5,
+} | {"href": "https://example.org/a%20b.tif"}
 
 
 def mapped(properties: dict[str, Any] | None = None, *, collection: Collection | None = None, **fields: Any) -> Wanted:
     settings = Settings(collections={"scenes": collection} if collection is not None else {}, epn=Epn(schema="rocks"))
     document = {
-        "type": "Feature", "stac_version": "1.1.0", "id": "scene#1", "collection": "scenes", "geometry": SQUARE,
-        "links": [], "assets": {"image": IMAGE},
+        "type": "Feature",
+        "stac_version": "1.1.0",
+        "id": "scene#1",
+        "collection": "scenes",
+        "geometry": SQUARE,
+        "links": [],
+        "assets": {"image": IMAGE},
         "properties": {"datetime": "2000-01-01T12:00:00Z"} | (properties or {}),
     } | fields
     return map_item(parse_item(ItemRead(document, None, "here"), settings), settings, {}, "f")
@@ -34,8 +44,18 @@ def row(properties: dict[str, Any] | None = None, **fields: Any) -> EpnRow:
 
 
 def test_mandatory_columns_that_need_a_value_always_have_one() -> None:
-    needed = ("granule_uid", "granule_gid", "obs_id", "dataproduct_type", "target_class", "spatial_frame_type",
-              "service_title", "creation_date", "modification_date", "release_date")
+    needed = (
+        "granule_uid",
+        "granule_gid",
+        "obs_id",
+        "dataproduct_type",
+        "target_class",
+        "spatial_frame_type",
+        "service_title",
+        "creation_date",
+        "modification_date",
+        "release_date",
+    )
     bare = row({"datetime": None}, geometry=None, assets={})
     for found in (row(), bare):
         assert all(getattr(found, column) for column in needed)
@@ -56,8 +76,16 @@ def test_coordinates_times_and_service() -> None:
 
 def test_granule_ids_are_plain_unique_and_without_hash() -> None:
     assert granule_uid(ItemKey("scenes", "LC08_L1TP_001")) == "scenes/LC08_L1TP_001"
-    keys = [ItemKey("a", "b/c"), ItemKey("a/b", "c"), ItemKey("a", "b%2Fc"), ItemKey("a", "b#c"), ItemKey("a", "b_c"),
-            ItemKey("a", "b c "), ItemKey("a", "malé"), ItemKey("a", "b'c\"")]
+    keys = [
+        ItemKey("a", "b/c"),
+        ItemKey("a/b", "c"),
+        ItemKey("a", "b%2Fc"),
+        ItemKey("a", "b#c"),
+        ItemKey("a", "b_c"),
+        ItemKey("a", "b c "),
+        ItemKey("a", "malé"),
+        ItemKey("a", "b'c\""),
+    ]
     uids = [granule_uid(key) for key in keys]
     assert len(set(uids)) == len(keys)
     assert all(uid.isascii() and not set(uid) & set("#'\" ") for uid in uids)
@@ -73,8 +101,10 @@ def test_wavelengths_become_frequencies_and_change_ends() -> None:
 @pytest.mark.parametrize(
     ("properties", "name", "kind"),
     [
-        ({}, "Earth", "planet"), ({"ssys:targets": ["mars"], "ssys:target_class": "planet"}, "Mars", "planet"),
-        ({"ssys:targets": ["Moon"]}, "Moon", "satellite"), ({"ssys:targets": ["Ceres"]}, "Ceres", "dwarf_planet"),
+        ({}, "Earth", "planet"),
+        ({"ssys:targets": ["mars"], "ssys:target_class": "planet"}, "Mars", "planet"),
+        ({"ssys:targets": ["Moon"]}, "Moon", "satellite"),
+        ({"ssys:targets": ["Ceres"]}, "Ceres", "dwarf_planet"),
         ({"ssys:targets": ["Jupiter", "Ganymede"]}, "Jupiter#Ganymede", "planet#satellite"),
         ({"ssys:targets": ["67P"], "ssys:target_class": "comet"}, "67P", "comet"),
         ({"ssys:targets": []}, "Earth", "planet"),
@@ -100,10 +130,14 @@ def test_processing_levels_by_the_standards_table(level: str | None, expected: i
 
 
 def test_the_three_dates() -> None:
-    found = row({"created": "2020-01-01T00:00:00Z", "updated": "2021-01-01T02:00:00+02:00",
-                 "published": "2022-01-01T00:00:00Z"})
+    found = row(
+        {"created": "2020-01-01T00:00:00Z", "updated": "2021-01-01T02:00:00+02:00", "published": "2022-01-01T00:00:00Z"}
+    )
     assert (found.creation_date, found.modification_date, found.release_date) == (
-        "2020-01-01T00:00:00", "2021-01-01T00:00:00", "2022-01-01T00:00:00")
+        "2020-01-01T00:00:00",
+        "2021-01-01T00:00:00",
+        "2022-01-01T00:00:00",
+    )
     only_created = row({"created": "2020-01-01T00:00:00Z"})
     assert only_created.modification_date == only_created.release_date == "2020-01-01T00:00:00"
     assert row().creation_date == "2000-01-01T12:00:00"
@@ -117,21 +151,30 @@ def test_access_is_a_data_file() -> None:
     assert "/datalink/links?ID=ivo%3A%2F%2F" in found.datalink_url
 
 
-def test_access_is_an_asset_that_is_no_file_else_the_datalink_document() -> None:
+def test_access_is_an_asset_that_is_no_file_else_nothing() -> None:
     signed = row(assets={"image": {"href": "https://example.org/a.tif?sig=1", "roles": ["data"], "type": "image/tiff"}})
     assert signed.access_url == "https://example.org/a.tif?sig=1"
     assert (signed.file_name, signed.access_estsize) == ("a.tif", None)
     for href in ("s3://bucket/a.tif", "https://example.org/{z}/{x}/{y}.tif", "https://example.org/folder/"):
         found = row(assets={"image": {"href": href, "roles": ["data"], "type": "image/tiff"}})
-        assert (found.access_url, found.access_format) == (
-            found.datalink_url, "application/x-votable+xml;content=datalink")
+        assert (found.access_url, found.access_format, found.access_estsize) == (None, None, None)
+        assert found.datalink_url
 
 
 def test_thumbnail_angles_and_lists() -> None:
     thumbnail = {"href": "./t.png", "roles": ["thumbnail"], "type": "image/png"}
     links = [{"rel": "self", "href": "https://example.org/c/i.json"}]
-    found = row({"view:sun_elevation": 30, "view:incidence_angle": 5, "instruments": ["A#1", "B"], "platform": "mro",
-                 "mission": "MRO"}, assets={"image": IMAGE, "thumb": thumbnail}, links=links)
+    found = row(
+        {
+            "view:sun_elevation": 30,
+            "view:incidence_angle": 5,
+            "instruments": ["A#1", "B"],
+            "platform": "mro",
+            "mission": "MRO",
+        },
+        assets={"image": IMAGE, "thumb": thumbnail},
+        links=links,
+    )
     assert found.thumbnail_url == "https://example.org/c/t.png"
     assert (found.incidence_min, found.incidence_max, found.emergence_min) == (60, 60, 5)
     assert (found.instrument_name, found.instrument_host_name) == ("A_1#B", "MRO#mro")

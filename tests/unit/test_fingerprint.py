@@ -13,9 +13,16 @@ DIGEST = settings_digest(Settings())
 
 
 def stac(href: str = "https://example.org/scene.tif", links: list[dict[str, str]] | None = None) -> dict[str, Any]:
-    return {"type": "Feature", "stac_version": "1.1.0", "id": "scene", "collection": "scenes", "geometry": None,
-            "properties": {"datetime": "2020-01-01T00:00:00Z", "a": 1}, "links": links or [],
-            "assets": {"data": {"href": href}}}
+    return {
+        "type": "Feature",
+        "stac_version": "1.1.0",
+        "id": "scene",
+        "collection": "scenes",
+        "geometry": None,
+        "properties": {"datetime": "2020-01-01T00:00:00Z", "a": 1},
+        "links": links or [],
+        "assets": {"data": {"href": href}},
+    }
 
 
 def taken(document: dict[str, Any], href: str | None = None, digest: str = DIGEST) -> str:
@@ -26,11 +33,21 @@ LICENCE = {"rel": "license", "href": "https://example.org/licence"}
 
 
 def test_the_road_that_an_item_came_by_does_not_matter() -> None:
-    through_api = stac(links=[{"rel": "self", "href": "https://api.example.org/collections/scenes/items/scene"},
-                              {"rel": "root", "href": "https://api.example.org/"}, LICENCE])
+    through_api = stac(
+        links=[
+            {"rel": "self", "href": "https://api.example.org/collections/scenes/items/scene"},
+            {"rel": "root", "href": "https://api.example.org/"},
+            LICENCE,
+        ]
+    )
     through_file = stac(links=[LICENCE])
-    in_catalogue = stac(links=[{"rel": "parent", "href": "../collection.json"}, LICENCE,
-                               {"rel": "self", "href": "https://static.example.org/scene.json"}])
+    in_catalogue = stac(
+        links=[
+            {"rel": "parent", "href": "../collection.json"},
+            LICENCE,
+            {"rel": "self", "href": "https://static.example.org/scene.json"},
+        ]
+    )
     assert taken(through_api) == taken(through_file, "/disk/items.ndjson") == taken(in_catalogue, "/disk/scene.json")
 
 
@@ -44,8 +61,14 @@ def test_content_and_the_order_of_other_links_matter() -> None:
     other = stac()
     other["properties"]["a"] = 2
     via = {"rel": "via", "href": "https://example.org/via"}
-    prints = {taken(stac()), taken(other), taken(stac(links=[LICENCE])), taken(stac(links=[LICENCE, via])),
-              taken(stac(links=[via, LICENCE])), taken(stac("https://example.org/other.tif"))}
+    prints = {
+        taken(stac()),
+        taken(other),
+        taken(stac(links=[LICENCE])),
+        taken(stac(links=[LICENCE, via])),
+        taken(stac(links=[via, LICENCE])),
+        taken(stac("https://example.org/other.tif")),
+    }
     assert len(prints) == 6
 
 
@@ -68,8 +91,11 @@ def test_a_relative_alternate_or_link_counts_as_well() -> None:
 
 def test_only_settings_of_the_mapping_matter() -> None:
     assert settings_digest(Settings(sync=Sync(workers=4))) == DIGEST
-    changed = [Settings(identity=Identity(authority="archive.example")), Settings(sync=Sync(sizes="head")),
-               Settings(collections={"scenes": Collection(calib_level=1)})]
+    changed = [
+        Settings(identity=Identity(authority="archive.example")),
+        Settings(sync=Sync(sizes="head")),
+        Settings(collections={"scenes": Collection(calib_level=1)}),
+    ]
     assert len({DIGEST, *map(settings_digest, changed)}) == 4
     assert taken(stac(), digest="other") != taken(stac())
 

@@ -62,7 +62,9 @@ def test_one_polygon_whichever_way_its_ring_runs(reverse: bool) -> None:
 @pytest.mark.parametrize(
     "ring",
     [
-        box(179, -10, -179, -8), box(-181, -10, -179, -8), box(179, -10, 181, -8),
+        box(179, -10, -179, -8),
+        box(-181, -10, -179, -8),
+        box(179, -10, 181, -8),
         [(179, -10), (-179, -10), (-179, -8), (179, -8)],
         [(179, -10), (180, -10), (-180, -10), (-179, -10), (-179, -8), (-180, -8), (180, -8), (179, -8), (179, -10)],
     ],
@@ -98,8 +100,7 @@ def test_parts_that_do_not_join_are_their_convex_hull() -> None:
 
 @pytest.mark.parametrize("pole", [1, -1])
 def test_polar_caps(pole: int) -> None:
-    touching = polygon(*[(lon, lat * pole) for lon, lat in
-                         [(-180, 60), (180, 60), (180, 90), (-180, 90), (-180, 60)]])
+    touching = polygon(*[(lon, lat * pole) for lon, lat in [(-180, 60), (180, 60), (180, 90), (-180, 90), (-180, 60)]])
     around = polygon(*[(lon, 60 * pole) for lon in range(-180, 180, 20)])
     for geometry in (touching, around):
         found = footprint(geometry, None, "body")
@@ -164,8 +165,10 @@ def test_holes_heights_and_repeated_vertices_go() -> None:
         (polygon((0, 0), (math.nan, 1), (1, 1)), "not degrees"),
         ({"type": "Polygon", "coordinates": [[0, 0], [1, 1], [1, 0]]}, "not lists of positions"),
         ({"type": "Polygon", "coordinates": []}, "not lists of positions"),
-        ({"type": "Polygon"}, "not lists of positions"), ({"type": "Circle", "coordinates": [1, 2]}, "no GeoJSON"),
-        ({}, "no GeoJSON"), ({"type": ["Polygon"]}, "no GeoJSON"),
+        ({"type": "Polygon"}, "not lists of positions"),
+        ({"type": "Circle", "coordinates": [1, 2]}, "no GeoJSON"),
+        ({}, "no GeoJSON"),
+        ({"type": ["Polygon"]}, "no GeoJSON"),
         ({"type": "MultiPolygon", "coordinates": []}, "no position"),
         ({"type": "GeometryCollection", "geometries": [None]}, "no GeoJSON"),
     ],
@@ -186,8 +189,10 @@ def test_no_geometry() -> None:
 
 
 def test_outlines_too_fine_for_pgsphere_are_simplified_and_still_bounded() -> None:
-    ring = [(10 * math.cos(t) * (1 + 0.01 * (i % 2)) + 20, 10 * math.sin(t) * (1 + 0.01 * (i % 2)))
-            for i, t in enumerate(np.linspace(0, 2 * math.pi, 2000, endpoint=False))]
+    ring = [
+        (10 * math.cos(t) * (1 + 0.01 * (i % 2)) + 20, 10 * math.sin(t) * (1 + 0.01 * (i % 2)))
+        for i, t in enumerate(np.linspace(0, 2 * math.pi, 2000, endpoint=False))
+    ]
     started = time.perf_counter()
     found = footprint(polygon(*ring), None, "body")
     assert time.perf_counter() - started < 0.5  # some 30 ms on an idle machine
@@ -198,8 +203,12 @@ def test_outlines_too_fine_for_pgsphere_are_simplified_and_still_bounded() -> No
 
 def test_a_thousand_vertices_on_straight_edges_are_no_detail() -> None:
     side = [float(t) for t in np.linspace(0, 1, 300, endpoint=False)]
-    ring = [*((5 + t, 0.0) for t in side), *((6.0, t) for t in side), *((6 - t, 1.0) for t in side),
-            *((5.0, 1 - t) for t in side)]
+    ring = [
+        *((5 + t, 0.0) for t in side),
+        *((6.0, t) for t in side),
+        *((6 - t, 1.0) for t in side),
+        *((5.0, 1 - t) for t in side),
+    ]
     found = footprint(polygon(*ring), None, "body")
     assert {(5, 0), (6, 0), (6, 1), (5, 1)} <= set(vertices(found))
     assert found.remarks == ()
@@ -220,13 +229,18 @@ def assert_bounded(found: Footprint, ring: list[sphere.Vector]) -> None:
 
 @examples(max_examples=60, deadline=None)
 @given(
-    lon=st.floats(-180, 180), lat=st.floats(-90, 90), size=st.floats(1e-4, 70),
-    radii=st.lists(st.floats(0.2, 1), min_size=3, max_size=20), frame=st.sampled_from(["sky", "body"]),
+    lon=st.floats(-180, 180),
+    lat=st.floats(-90, 90),
+    size=st.floats(1e-4, 70),
+    radii=st.lists(st.floats(0.2, 1), min_size=3, max_size=20),
+    frame=st.sampled_from(["sky", "body"]),
 )
 def test_the_circle_holds_the_polygon(lon: float, lat: float, size: float, radii: list[float], frame: Frame) -> None:
     step = 2 * math.pi / len(radii)
-    ring = [(lon + size * r * math.cos(i * step), max(-90, min(90, lat + size * r * math.sin(i * step))))
-            for i, r in enumerate(radii)]
+    ring = [
+        (lon + size * r * math.cos(i * step), max(-90, min(90, lat + size * r * math.sin(i * step))))
+        for i, r in enumerate(radii)
+    ]
     found = footprint(polygon(*ring), None, frame)
     assume(found.polygon is not None)
     assert all(0 <= vertex[0] < 360 and -90 <= vertex[1] <= 90 for vertex in vertices(found))
@@ -237,14 +251,17 @@ def test_the_circle_holds_the_polygon(lon: float, lat: float, size: float, radii
 
 @examples(max_examples=40, deadline=None)
 @given(
-    ra=st.floats(0, 359.99), dec=st.floats(-89, 89), width=st.floats(0.001, 5), angle=st.floats(0, 360),
+    ra=st.floats(0, 359.99),
+    dec=st.floats(-89, 89),
+    width=st.floats(0.001, 5),
+    angle=st.floats(0, 360),
 )
-def test_the_centre_of_an_image_is_the_centre_of_its_corners(
-    ra: float, dec: float, width: float, angle: float
-) -> None:
+def test_the_centre_of_an_image_is_the_centre_of_its_corners(ra: float, dec: float, width: float, angle: float) -> None:
     centre = SkyCoord(ra, dec, unit="deg")
-    corners = [centre.directional_offset_by((angle + turn) * 1.0 * SkyCoord(0, 0, unit="deg").ra.unit,
-                                            width * centre.ra.unit) for turn in (0, 90, 180, 270)]
+    corners = [
+        centre.directional_offset_by((angle + turn) * 1.0 * SkyCoord(0, 0, unit="deg").ra.unit, width * centre.ra.unit)
+        for turn in (0, 90, 180, 270)
+    ]
     found = footprint(polygon(*[(float(c.ra.deg), float(c.dec.deg)) for c in corners]), None, "sky")
     assert found.bound is not None
     away = sphere.distance(sphere.to_vector(*found.bound[:2]), sphere.to_vector(ra, dec))
@@ -269,8 +286,14 @@ def test_edges_that_touch_or_cross_and_edges_on_one_great_circle() -> None:
     assert fault(*twenty[:5], twenty[15], *twenty[6:15], twenty[5], *twenty[16:]) is sphere.Fault.CROSSING
 
 
-@pytest.mark.parametrize("text", ["POLYGON ICRS 10 10 10 12 12 12 12 10", "polygon 10 10 12 10 12 12 10 12",
-                                  "Polygon ICRS GEOCENTER SPHERICAL2 1e1 10. 10 12 12 12 12 10"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "POLYGON ICRS 10 10 10 12 12 12 12 10",
+        "polygon 10 10 12 10 12 12 10 12",
+        "Polygon ICRS GEOCENTER SPHERICAL2 1e1 10. 10 12 12 12 12 10",
+    ],
+)
 def test_stc_polygons(text: str) -> None:
     found = region_footprint(text)
     assert found is not None
@@ -281,6 +304,14 @@ def test_stc_polygons(text: str) -> None:
 def test_stc_circles_and_what_is_neither() -> None:
     found = region_footprint("CIRCLE ICRS -10.5 20 0.25")
     assert found == Footprint(None, (349.5, 20.0, 0.25), "CIRCLE ICRS 349.5 20.0 0.25")
-    for text in ("", "POLYGON GALACTIC 1 1 2 2 3 1", "POLYGON ICRS 1 2 3", "CIRCLE ICRS 1 2", "BOX 1 2 3 4",
-                 "POLYGON ICRS 0 0 1 95 2 0", "UNION ICRS (CIRCLE 1 2 3)", "CIRCLE ICRS 1 2 -3"):
+    for text in (
+        "",
+        "POLYGON GALACTIC 1 1 2 2 3 1",
+        "POLYGON ICRS 1 2 3",
+        "CIRCLE ICRS 1 2",
+        "BOX 1 2 3 4",
+        "POLYGON ICRS 0 0 1 95 2 0",
+        "UNION ICRS (CIRCLE 1 2 3)",
+        "CIRCLE ICRS 1 2 -3",
+    ):
         assert region_footprint(text) is None

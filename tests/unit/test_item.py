@@ -25,8 +25,13 @@ WILD = Path(__file__).parents[3] / "shared" / "data" / "items.ndjson.gz"
 
 def stac(**fields: Any) -> dict[str, Any]:
     return {
-        "type": "Feature", "stac_version": "1.0.0", "id": "scene", "collection": "scenes", "geometry": None,
-        "properties": {"datetime": "2020-01-01T00:00:00Z"}, "links": [],
+        "type": "Feature",
+        "stac_version": "1.0.0",
+        "id": "scene",
+        "collection": "scenes",
+        "geometry": None,
+        "properties": {"datetime": "2020-01-01T00:00:00Z"},
+        "links": [],
         "assets": {"data": {"href": "https://example.org/scene.tif", "roles": ["data"], "type": "image/tiff"}},
     } | fields
 
@@ -46,17 +51,26 @@ def test_collection_and_id_name_an_item() -> None:
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"id": 5}, "id is a number"), ({"id": None}, "id is missing"), ({"id": ""}, "id is empty"),
-        ({"id": "a\0b"}, "id holds a NUL"), ({"id": "\ud800"}, "surrogate"), ({"collection": 7}, "collection is"),
+        ({"id": 5}, "id is a number"),
+        ({"id": None}, "id is missing"),
+        ({"id": ""}, "id is empty"),
+        ({"id": "a\0b"}, "id holds a NUL"),
+        ({"id": "\ud800"}, "surrogate"),
+        ({"collection": 7}, "collection is"),
         ({"collection": "\0"}, "collection holds a NUL"),
-        ({"type": "Collection"}, "no STAC item"), ({"stac_version": None}, "no STAC item"),
-        ({"stac_version": 1}, "no STAC item"), ({"properties": None}, "properties is null"),
-        ({"properties": []}, "properties is a list"), ({"assets": []}, "assets is a list"),
+        ({"type": "Collection"}, "no STAC item"),
+        ({"stac_version": None}, "no STAC item"),
+        ({"stac_version": 1}, "no STAC item"),
+        ({"properties": None}, "properties is null"),
+        ({"properties": []}, "properties is a list"),
+        ({"assets": []}, "assets is a list"),
         ({"assets": {"a": "https://example.org"}}, "asset 'a' is a text"),
         ({"assets": {"a": {"href": 5}}}, "asset 'a' has a number as its href"),
         ({"assets": {"a": {"roles": 5}}}, "asset 'a' has a number as its roles"),
-        ({"links": {}}, "links is an object"), ({"links": [None]}, "link 0 is null"),
-        ({"links": [{"href": 5}]}, "link 0 has a number as its href"), ({"geometry": "x"}, "geometry is a text"),
+        ({"links": {}}, "links is an object"),
+        ({"links": [None]}, "link 0 is null"),
+        ({"links": [{"href": 5}]}, "link 0 has a number as its href"),
+        ({"geometry": "x"}, "geometry is a text"),
         ({"stac_extensions": 5}, "stac_extensions is a number"),
         ({"properties": {"x": 10**30}}, "cannot be written as JSON"),
         ({"properties": {"x": "\udcff"}}, "cannot be written as JSON"),
@@ -80,10 +94,17 @@ def test_too_deep_is_an_item_error() -> None:
 
 def test_old_items_are_migrated_and_the_source_is_left_alone() -> None:
     old = stac(
-        stac_version="0.8.1", stac_extensions=["eo", "datetime-range"],
-        properties={"datetime": "2020-01-01T00:00:00Z", "dtr:start_datetime": "2020-01-01T00:00:00Z",
-                    "dtr:end_datetime": "2020-01-02T00:00:00Z", "eo:platform": "landsat-8", "eo:instrument": "OLI",
-                    "eo:sun_elevation": 30, "eo:bands": [{"common_name": "red"}, {"common_name": "nir"}]},
+        stac_version="0.8.1",
+        stac_extensions=["eo", "datetime-range"],
+        properties={
+            "datetime": "2020-01-01T00:00:00Z",
+            "dtr:start_datetime": "2020-01-01T00:00:00Z",
+            "dtr:end_datetime": "2020-01-02T00:00:00Z",
+            "eo:platform": "landsat-8",
+            "eo:instrument": "OLI",
+            "eo:sun_elevation": 30,
+            "eo:bands": [{"common_name": "red"}, {"common_name": "nir"}],
+        },
         assets={"b": {"href": "https://example.org/b.tif", "eo:bands": [1]}},
     )
     before = copy.deepcopy(old)
@@ -122,26 +143,75 @@ def test_relative_hrefs_start_at_the_self_link_else_where_it_was_read(
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
     | st.sampled_from(["Feature", "Polygon", "1.0.0", "eo", "datetime"]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(
-        st.sampled_from(["type", "href", "roles", "coordinates", "eo:bands", "alternate", "datetime", "s_ra", "bands",
-                         "file:size", "sar:polarizations", "cube:dimensions", "x"]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "type",
+                    "href",
+                    "roles",
+                    "coordinates",
+                    "eo:bands",
+                    "alternate",
+                    "datetime",
+                    "s_ra",
+                    "bands",
+                    "file:size",
+                    "sar:polarizations",
+                    "cube:dimensions",
+                    "x",
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
     max_leaves=12,
 )
-FIELDS = st.sampled_from(["type", "stac_version", "id", "collection", "geometry", "bbox", "properties", "assets",
-                          "links", "stac_extensions"])
+FIELDS = st.sampled_from(
+    ["type", "stac_version", "id", "collection", "geometry", "bbox", "properties", "assets", "links", "stac_extensions"]
+)
 
 
 @examples(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(fields=st.dictionaries(FIELDS, JSON, max_size=3), inner=st.dictionaries(
-    st.sampled_from(["datetime", "start_datetime", "eo:bands", "bands", "proj:shape", "processing:level", "s_ra",
-                     "s_dec", "s_region", "calib_level", "ssys:targets", "instruments", "platform", "sci:doi",
-                     "sar:center_frequency", "cube:dimensions", "published", "created"]), JSON, max_size=5),
-    version=st.sampled_from(["0.7.0", "0.8.1", "1.0.0-beta.2", "1.0.0", "1.1.0"]))
-def test_any_json_is_wanted_or_an_item_error(
-    fields: dict[str, Any], inner: dict[str, Any], version: str
-) -> None:
+@given(
+    fields=st.dictionaries(FIELDS, JSON, max_size=3),
+    inner=st.dictionaries(
+        st.sampled_from(
+            [
+                "datetime",
+                "start_datetime",
+                "eo:bands",
+                "bands",
+                "proj:shape",
+                "processing:level",
+                "s_ra",
+                "s_dec",
+                "s_region",
+                "calib_level",
+                "ssys:targets",
+                "instruments",
+                "platform",
+                "sci:doi",
+                "sar:center_frequency",
+                "cube:dimensions",
+                "published",
+                "created",
+            ]
+        ),
+        JSON,
+        max_size=5,
+    ),
+    version=st.sampled_from(["0.7.0", "0.8.1", "1.0.0-beta.2", "1.0.0", "1.1.0"]),
+)
+def test_any_json_is_wanted_or_an_item_error(fields: dict[str, Any], inner: dict[str, Any], version: str) -> None:
     document = stac(stac_version=version, properties=inner, stac_extensions=["eo", "sar", "projection", "file"])
     document |= fields
     with suppress(ItemError):

@@ -17,16 +17,20 @@ SQUARE = {"type": "Polygon", "coordinates": [[[10, 40], [12, 40], [12, 41], [10,
 IMAGE = {"href": "https://example.org/a.fits", "roles": ["data"], "type": "image/fits", "file:size": 1500}
 
 
-def mapped(
-    properties: dict[str, Any] | None = None, *, collection: Collection | None = None, **fields: Any
-) -> Wanted:
+def mapped(properties: dict[str, Any] | None = None, *, collection: Collection | None = None, **fields: Any) -> Wanted:
     settings = Settings(
-        identity=Identity(authority="archive.example"), services=Services(base_url="https://vo.archive.example/"),
+        identity=Identity(authority="archive.example"),
+        services=Services(base_url="https://vo.archive.example/"),
         collections={"survey": collection} if collection is not None else {},
     )
     document = {
-        "type": "Feature", "stac_version": "1.1.0", "id": "field 1", "collection": "survey", "geometry": SQUARE,
-        "links": [], "assets": {"image": IMAGE},
+        "type": "Feature",
+        "stac_version": "1.1.0",
+        "id": "field 1",
+        "collection": "survey",
+        "geometry": SQUARE,
+        "links": [],
+        "assets": {"image": IMAGE},
         "properties": {"datetime": "2000-01-01T12:00:00Z"} | (properties or {}),
     } | fields
     measured: dict[str, Measured] = {}
@@ -55,8 +59,11 @@ def test_identity_and_access() -> None:
 
 def test_the_size_is_that_of_all_science_files_in_kilobytes_rounded_up_or_unknown() -> None:
     assert row().access_estsize == 2
-    more = {"image": IMAGE, "weights": IMAGE | {"href": "https://example.org/w.fits", "file:size": 1600},
-            "preview": {"href": "https://example.org/p.png", "roles": ["thumbnail"]}}
+    more = {
+        "image": IMAGE,
+        "weights": IMAGE | {"href": "https://example.org/w.fits", "file:size": 1600},
+        "preview": {"href": "https://example.org/p.png", "roles": ["thumbnail"]},
+    }
     assert row(assets=more).access_estsize == 4
     unknown = {"image": IMAGE, "weights": {"href": "https://example.org/w.fits", "roles": ["data"]}}
     assert row(assets=unknown).access_estsize is None
@@ -108,39 +115,87 @@ def test_a_stated_region_wins_over_the_geometry() -> None:
 
 @pytest.mark.parametrize(
     ("column", "value"),
-    [("dataproduct_type", "spectrum"), ("dataproduct_subtype", "echelle"), ("calib_level", 0), ("obs_id", "visit-7"),
-     ("obs_collection", "HST/WFPC2"), ("obs_title", "A title"), ("obs_creator_did", "ivo://creator/x"),
-     ("target_name", "M 31"), ("access_estsize", 9), ("s_resolution", 0.8), ("s_xel1", 2048), ("s_xel2", 4096),
-     ("t_min", 51000.5), ("t_max", 51700.25), ("t_exptime", 30), ("t_resolution", 1.5), ("t_xel", 1),
-     ("em_min", 4e-7), ("em_max", 7e-7), ("em_res_power", 2000.0), ("em_xel", 3), ("o_ucd", "phot.count"),
-     ("pol_states", "/I/V/"), ("pol_xel", 2), ("facility_name", "ESO"), ("instrument_name", "FORS2"),
-     ("proposal_id", "60.A"), ("bib_reference", "2001A&A...1....1X"), ("data_rights", "proprietary"),
-     ("obs_release_date", "2030-01-01T00:00:00")],
+    [
+        ("dataproduct_type", "spectrum"),
+        ("dataproduct_subtype", "echelle"),
+        ("calib_level", 0),
+        ("obs_id", "visit-7"),
+        ("obs_collection", "HST/WFPC2"),
+        ("obs_title", "A title"),
+        ("obs_creator_did", "ivo://creator/x"),
+        ("target_name", "M 31"),
+        ("access_estsize", 9),
+        ("s_resolution", 0.8),
+        ("s_xel1", 2048),
+        ("s_xel2", 4096),
+        ("t_min", 51000.5),
+        ("t_max", 51700.25),
+        ("t_exptime", 30),
+        ("t_resolution", 1.5),
+        ("t_xel", 1),
+        ("em_min", 4e-7),
+        ("em_max", 7e-7),
+        ("em_res_power", 2000.0),
+        ("em_xel", 3),
+        ("o_ucd", "phot.count"),
+        ("pol_states", "/I/V/"),
+        ("pol_xel", 2),
+        ("facility_name", "ESO"),
+        ("instrument_name", "FORS2"),
+        ("proposal_id", "60.A"),
+        ("bib_reference", "2001A&A...1....1X"),
+        ("data_rights", "proprietary"),
+        ("obs_release_date", "2030-01-01T00:00:00"),
+    ],
 )
 @pytest.mark.parametrize("prefix", ["", "obscore:"])
-def test_properties_of_obscores_names_win_and_fixed_columns_win_over_them(
-    column: str, value: Any, prefix: str
-) -> None:
+def test_properties_of_obscores_names_win_and_fixed_columns_win_over_them(column: str, value: Any, prefix: str) -> None:
     assert getattr(row({prefix + column: value}, collection=SKY), column) == value
     fixed = Collection(frame="sky", columns={column: value})
-    others = {"platform": "P", "instruments": ["I"], "published": "2020-01-01T00:00:00Z", "title": "T",
-              "processing:level": "L3", "sci:doi": "10.1/x"}
+    others = {
+        "platform": "P",
+        "instruments": ["I"],
+        "published": "2020-01-01T00:00:00Z",
+        "title": "T",
+        "processing:level": "L3",
+        "sci:doi": "10.1/x",
+    }
     assert getattr(row(others, collection=fixed), column) == value
 
 
 def test_the_publishers_own_columns_cannot_be_stated() -> None:
     plain = row()
-    stated = row({"obs_publisher_did": "ivo://x/y", "access_url": "http://evil/", "access_format": "x",
-                  "publisher_id": "ivo://x", "s_bound": [0, 0, 1], "s_polygon": [0, 0, 1, 1, 1, 0]})
+    stated = row(
+        {
+            "obs_publisher_did": "ivo://x/y",
+            "access_url": "http://evil/",
+            "access_format": "x",
+            "publisher_id": "ivo://x",
+            "s_bound": [0, 0, 1],
+            "s_polygon": [0, 0, 1, 1, 1, 0],
+        }
+    )
     assert stated == plain
     assert not OBSCORE_READINGS.keys() & {"obs_publisher_did", "access_url", "access_format", "publisher_id"}
 
 
 @pytest.mark.parametrize(
     ("column", "value"),
-    [("dataproduct_type", "picture"), ("t_exptime", "30"), ("t_exptime", -1), ("s_xel1", 1.5), ("em_min", 0),
-     ("em_min", True), ("t_min", "2000-01-01"), ("data_rights", "open"), ("pol_states", "/HH/"), ("s_dec", 91),
-     ("facility_name", 5), ("obs_release_date", "soon"), ("em_max", float("inf"))],
+    [
+        ("dataproduct_type", "picture"),
+        ("t_exptime", "30"),
+        ("t_exptime", -1),
+        ("s_xel1", 1.5),
+        ("em_min", 0),
+        ("em_min", True),
+        ("t_min", "2000-01-01"),
+        ("data_rights", "open"),
+        ("pol_states", "/HH/"),
+        ("s_dec", 91),
+        ("facility_name", 5),
+        ("obs_release_date", "soon"),
+        ("em_max", float("inf")),
+    ],
 )
 def test_a_wrong_value_is_left_out_with_a_remark(column: str, value: object) -> None:
     wanted = mapped({column: value}, assets={})
@@ -156,8 +211,11 @@ def test_a_wrong_value_of_a_column_that_may_not_be_null_is_an_error(column: str,
 
 @pytest.mark.parametrize(
     ("columns", "said"),
-    [({"obs_publisher_did": "ivo://x"}, "can be fixed"), ({"colour": "red"}, "can be fixed"),
-     ({"calib_level": 7}, "wrong")],
+    [
+        ({"obs_publisher_did": "ivo://x"}, "can be fixed"),
+        ({"colour": "red"}, "can be fixed"),
+        ({"calib_level": 7}, "wrong"),
+    ],
 )
 def test_wrong_fixed_columns_are_the_operators_error(columns: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
@@ -166,8 +224,18 @@ def test_wrong_fixed_columns_are_the_operators_error(columns: dict[str, Any], sa
 
 @pytest.mark.parametrize(
     ("stated", "level"),
-    [("L0", 0), ("L1", 1), ("L1TP", 1), ("L2A", 2), ("l2", 2), ("Level-2", 2), ("LEVEL 3", 3), ("4", 4), (1, 1),
-     ("L3B", 3)],
+    [
+        ("L0", 0),
+        ("L1", 1),
+        ("L1TP", 1),
+        ("L2A", 2),
+        ("l2", 2),
+        ("Level-2", 2),
+        ("LEVEL 3", 3),
+        ("4", 4),
+        (1, 1),
+        ("L3B", 3),
+    ],
 )
 def test_processing_level_gives_the_calibration_level(stated: object, level: int) -> None:
     wanted = mapped({"processing:level": stated})
@@ -201,8 +269,17 @@ def test_dataproduct_types() -> None:
 
 
 def test_description_from_stac() -> None:
-    found = row({"title": " A scene ", "platform": "landsat-8", "instruments": ["oli", "tirs"], "proj:shape": [20, 10],
-                 "sci:doi": "10.5066/P9C7I13B", "published": "2020-05-01T02:00:00.5+02:00", "created": "2021-01-01"})
+    found = row(
+        {
+            "title": " A scene ",
+            "platform": "landsat-8",
+            "instruments": ["oli", "tirs"],
+            "proj:shape": [20, 10],
+            "sci:doi": "10.5066/P9C7I13B",
+            "published": "2020-05-01T02:00:00.5+02:00",
+            "created": "2021-01-01",
+        }
+    )
     assert (found.obs_title, found.facility_name, found.instrument_name) == ("A scene", "landsat-8", "oli,tirs")
     assert (found.s_xel1, found.s_xel2) == (10, 20)  # proj:shape is (rows, columns)
     assert found.bib_reference == "https://doi.org/10.5066/P9C7I13B"

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import time
-
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,16 +44,6 @@ def test_keys_never_meet_by_the_border_between_collection_and_id(keys: set[ItemK
     seen.put({key: (Fate.ADDED, f"{key!r}") for key in keys})
     assert seen.get(keys) == {key: (Fate.ADDED, f"{key!r}") for key in keys}
     seen.close()
-
-
-@pytest.mark.slow
-def test_a_hundred_thousand_items_take_seconds_not_minutes() -> None:
-    seen, begun = Seen(), time.monotonic()
-    for start in range(0, 100_000, 250):
-        keys = [ItemKey("collection", f"item-{number}") for number in range(start, start + 250)]
-        assert seen.get(keys) == {}
-        seen.put(dict.fromkeys(keys, (Fate.ADDED, None)))
-    assert time.monotonic() - begun < 5.0
 
 
 def test_a_text_is_new_once() -> None:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -198,17 +197,6 @@ def test_a_given_name_does_not_hide_where_a_line_stands(tmp_path: Path) -> None:
     (broken,) = open_source(str(path), name="wild").read(None)
     assert isinstance(broken, ItemBroken)
     assert broken.position == f"{path}:1"
-
-
-@pytest.mark.slow
-def test_lines_are_read_at_speed(tmp_path: Path) -> None:
-    path = tmp_path / "a.ndjson"
-    line = json.dumps(item(1, text=["word"] * 400)).encode() + b"\n"
-    assert len(line) > 3500
-    path.write_bytes(line * 50_000)
-    begun = time.monotonic()
-    assert sum(1 for _ in open_source(str(path)).read(None)) == 50_000
-    assert 50_000 / (time.monotonic() - begun) > 10_000
 
 
 def test_the_real_items_are_all_read() -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import tarfile
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -312,13 +311,3 @@ def _roots(folder: Path) -> list[Path]:
     """The highest documents that are catalogues."""
     below = [folder / name for name in ("catalog.json", "collection.json") if (folder / name).is_file()]
     return below[:1] or [root for child in sorted(folder.iterdir()) if child.is_dir() for root in _roots(child)]
-
-
-@pytest.mark.slow
-def test_a_large_local_catalogue_is_crawled_at_speed(tmp_path: Path) -> None:
-    number = 1000
-    _write(tmp_path, {"catalog.json": _catalogue(*(("item", f"./{one}/{one}.json") for one in range(number)))})
-    _write(tmp_path, {f"{one}/{one}.json": json.dumps({**item(1), "id": str(one)}) for one in range(number)})
-    begun = time.monotonic()
-    assert len(_ids(_read(tmp_path)[0])) == number
-    assert number / (time.monotonic() - begun) > 1000

@@ -41,9 +41,23 @@ def test_rfc_3339_reads_as_utc_mjd(text: str, mjd: float) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [None, 5, "", "yesterday", "2000-13-01T00:00:00Z", "2001-02-29T00:00:00Z", "2000-01-01T24:00:00Z",
-     "2000-01-01T00:60:00Z", "2000-01-01T00:00:61Z", "0000-01-01T00:00:00Z", "2000-01-01T00:00:00+25:00",
-     "0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00", "2000-01-01T00:00:00Z/2001-01-01T00:00:00Z", "9" * 1000],
+    [
+        None,
+        5,
+        "",
+        "yesterday",
+        "2000-13-01T00:00:00Z",
+        "2001-02-29T00:00:00Z",
+        "2000-01-01T24:00:00Z",
+        "2000-01-01T00:60:00Z",
+        "2000-01-01T00:00:61Z",
+        "0000-01-01T00:00:00Z",
+        "2000-01-01T00:00:00+25:00",
+        "0001-01-01T00:00:00+01:00",
+        "9999-12-31T23:59:59-01:00",
+        "2000-01-01T00:00:00Z/2001-01-01T00:00:00Z",
+        "9" * 1000,
+    ],
 )
 def test_what_is_no_time_is_none(text: object) -> None:
     assert parse_time(text) is None
@@ -86,16 +100,39 @@ def test_a_datetime_alone_is_start_and_end() -> None:
 @pytest.mark.parametrize(
     ("properties", "expected", "remarks"),
     [
-        ({"datetime": None, "start_datetime": "2000-01-01T00:00:00Z", "end_datetime": "2000-01-02T00:00:00Z"},
-         (51544.0, 51545.0), ()),
-        ({"datetime": "2000-01-01T12:00:00Z", "start_datetime": "2000-01-01T00:00:00Z",
-          "end_datetime": "2000-01-02T00:00:00Z"}, (51544.0, 51545.0), ()),
-        ({"datetime": "1990-01-01T12:00:00Z", "start_datetime": "2000-01-01T00:00:00Z",
-          "end_datetime": "2000-01-02T00:00:00Z"}, (51544.0, 51545.0), (times.OUTSIDE,)),
-        ({"datetime": None, "start_datetime": "2000-01-02T00:00:00Z", "end_datetime": "2000-01-01T00:00:00Z"},
-         (51544.0, 51545.0), (times.REVERSED,)),
-        ({"datetime": "2000-01-02T00:00:00Z", "start_datetime": "2000-01-01T00:00:00Z"},
-         (51544.0, 51545.0), (times.HALF_RANGE,)),
+        (
+            {"datetime": None, "start_datetime": "2000-01-01T00:00:00Z", "end_datetime": "2000-01-02T00:00:00Z"},
+            (51544.0, 51545.0),
+            (),
+        ),
+        (
+            {
+                "datetime": "2000-01-01T12:00:00Z",
+                "start_datetime": "2000-01-01T00:00:00Z",
+                "end_datetime": "2000-01-02T00:00:00Z",
+            },
+            (51544.0, 51545.0),
+            (),
+        ),
+        (
+            {
+                "datetime": "1990-01-01T12:00:00Z",
+                "start_datetime": "2000-01-01T00:00:00Z",
+                "end_datetime": "2000-01-02T00:00:00Z",
+            },
+            (51544.0, 51545.0),
+            (times.OUTSIDE,),
+        ),
+        (
+            {"datetime": None, "start_datetime": "2000-01-02T00:00:00Z", "end_datetime": "2000-01-01T00:00:00Z"},
+            (51544.0, 51545.0),
+            (times.REVERSED,),
+        ),
+        (
+            {"datetime": "2000-01-02T00:00:00Z", "start_datetime": "2000-01-01T00:00:00Z"},
+            (51544.0, 51545.0),
+            (times.HALF_RANGE,),
+        ),
         ({"datetime": None, "end_datetime": "2000-01-01T00:00:00Z"}, (51544.0, 51544.0), (times.HALF_RANGE,)),
         ({"datetime": None}, (None, None), (times.UNKNOWN,)),
         ({}, (None, None), (times.UNKNOWN,)),
