@@ -10,10 +10,14 @@ import click
 import orjson
 from rich.console import Console
 
-from stac_rucio_sync.demo.catalogue import FEWEST_ITEMS
-from stac_rucio_sync.demo.terminal import Terminal
-from stac_rucio_sync.demo.walk import Walk, clean_environment
 from stac_rucio_sync.errors import SyncError
+
+try:
+    from stac_rucio_sync.demo.catalogue import FEWEST_ITEMS
+    from stac_rucio_sync.demo.terminal import Terminal
+    from stac_rucio_sync.demo.walk import Walk, clean_environment
+except ModuleNotFoundError as missing:
+    sys.exit(f"error: the demo needs {missing.name}: pip install 'stac-rucio-sync[demo]'")
 
 EXIT_FATAL = 3
 PIPE_WIDTH = 120
