@@ -26,8 +26,7 @@ CREATE TABLE IF NOT EXISTS lake.item (
     last_synced timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (collection, id),
     -- Two items that claim one dataset (a naming template that does not tell them apart) must not overwrite each other.
-    CONSTRAINT item_dataset_is_unique UNIQUE (scope, name),
-    CONSTRAINT item_publisher_did_is_unique UNIQUE (obs_publisher_did)
+    CONSTRAINT item_dataset_is_unique UNIQUE (scope, name)
 );
 COMMENT ON COLUMN lake.item.source IS 'the source that wrote the item last';
 COMMENT ON COLUMN lake.item.scope IS 'of the dataset DID';

@@ -1,5 +1,6 @@
 -- What an item consists of, and where the bytes are: read by DataLink, SODA and the search annotation.
--- From an ObsCore row to its files: lake.item by obs_publisher_did, then lake.file and lake.link by (collection, id).
+-- From an ObsCore row to its files: the DID that its obs_publisher_did names, lake.item by (scope, name), then lake.file
+-- and lake.link by (collection, id).
 
 CREATE TABLE IF NOT EXISTS lake.rse (
     rse text PRIMARY KEY,

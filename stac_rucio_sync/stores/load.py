@@ -98,7 +98,8 @@ class Load:
         """
         wanted = {table: these for table, these in rows.items() if these and (table is not OBSCORE or write_rows)}
         orphans = self._drop_what_is_not_wanted(rows, write_rows=write_rows)
-        self._drop_replicas(rows[REPLICA])
+        if REPLICA in wanted:
+            self._drop_replicas(rows[REPLICA])
         written = {table: self._write(table, these) for table, these in wanted.items()}
         if orphans:
             self._connection.execute(_DROP_REPLICAS_OF_NO_FILE, _columns(orphans, 2))

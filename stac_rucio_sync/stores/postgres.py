@@ -59,6 +59,7 @@ class PostgresStore:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
         self._rses: frozenset[Rse] = frozenset()
+        self._sources: set[str] = set()
 
     @classmethod
     def open(cls, url: str) -> PostgresStore:
@@ -204,13 +205,16 @@ class PostgresStore:
                 if settled:
                     written = Load(connection, pooled).write_batch(these, write_rows=write_rows)
                     release(connection, [one.wanted.key for one in settled])
-                connection.execute("INSERT INTO lake.source (name) VALUES (%s) ON CONFLICT DO NOTHING", [source])
+                if source not in self._sources:
+                    connection.execute("INSERT INTO lake.source (name) VALUES (%s) ON CONFLICT DO NOTHING", [source])
                 set_aside(connection, source, quarantined)
                 if end is not None:
                     _end(connection, source, end)
                 return written
 
-        return self._written(write, rows)
+        written = self._written(write, rows)
+        self._sources.add(source)
+        return written
 
     def keep_in_quarantine(self, keys: Sequence[ItemKey]) -> None:
         """Note that a run met items that are in quarantine and stay there untried, so that its end keeps them."""

@@ -21,7 +21,7 @@ T = TypeVar("T")
 RETRY_SECONDS = 60.0
 """How long a call is tried again: a server that restarts and recovers needs less."""
 _CONNECT_SECONDS = "10"
-_BY_KEY = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off"
+_BY_KEY = "SET enable_seqscan = off; SET jit = off"
 """Every statement of the store looks a batch of keys up. The planner knows nothing of temporary tables and of tables
 that were empty a minute ago: left to itself it keeps plans that read whole tables for each batch."""
 
@@ -52,6 +52,8 @@ def translated(error: psycopg.Error) -> SyncError:
         return FatalError(f"the database refuses: {text} (is its schema current? stac-rucio-sync db status)")
     if isinstance(error, _TRANSIENT):
         return TransientError(f"the database does not answer: {text}")
+    if isinstance(error, errors.UniqueViolation):
+        return RefusedError(f"{error.diag.message_primary}: {error.diag.message_detail}")
     if isinstance(error, _REFUSED):
         return RefusedError(error.diag.message_primary or text)
     return FatalError(f"the database refuses: {text}")
@@ -83,11 +85,6 @@ class Sessions:
             pool_pre_ping=True,
             use_native_hstore=False,
         )
-
-    @property
-    def engine(self) -> sqlalchemy.Engine:
-        """The engine, for statements that are not hot."""
-        return self._engine
 
     def connect(self) -> psycopg.Connection[Any]:
         """Open a connection outside the pool."""

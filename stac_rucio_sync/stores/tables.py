@@ -69,7 +69,7 @@ ITEM = Table(
     _text("fingerprint", nullable=False),
     _text("scope", nullable=False),
     _text("name", nullable=False),
-    _text("obs_publisher_did", nullable=False, unique=True),
+    _text("obs_publisher_did", nullable=False),
     Column("metadata_keys", ARRAY(Text()), nullable=False),
     Column("links_only", Boolean(), nullable=False),
     _instant("first_synced", nullable=False),

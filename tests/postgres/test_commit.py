@@ -212,7 +212,7 @@ def test_a_row_that_is_refused_takes_the_call_with_it_and_nothing_else(
 
 def test_two_items_that_claim_one_dataset_are_refused(store: PostgresStore) -> None:
     store.commit("s", [settled_item(wanted_item(1))], [])
-    with pytest.raises(RefusedError, match="item_dataset_is_unique"):
+    with pytest.raises(RefusedError, match=r"item_dataset_is_unique.*survey\.\.tile-1"):
         store.commit("s", [settled_item(wanted_item(2, did=wanted_item(1).did))], [])
 
 
