@@ -113,8 +113,6 @@ class File:
     """A checksum that Rucio cannot hold (or that is malformed): kept as text, never as a checksum."""
     also: tuple[str, ...] = ()
     """Places that may be replicas too: the second of several ``storage:refs``."""
-    key: str | None = None
-    """The asset's key as the DID's name has it, where that differs."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg.rows import dict_row
@@ -125,8 +125,8 @@ def ask_tables(settings: Settings, scope: str, source: str) -> Tables:
     """Ask the published views and the lake's tables for what one source left in one scope."""
     with psycopg.connect(settings.database_url(), row_factory=dict_row) as connection:
 
-        def rows(sql: str, *arguments: Any) -> list[dict[str, Any]]:
-            return connection.execute(sql, arguments).fetchall()  # type: ignore[arg-type]  # every text is a literal
+        def rows(sql: LiteralString, *arguments: Any) -> list[dict[str, Any]]:
+            return connection.execute(sql, arguments).fetchall()
 
         items = {(row["collection"], row["id"]): row for row in rows("SELECT * FROM lake.item WHERE scope = %s", scope)}
         by_did = {row["obs_publisher_did"]: key for key, row in items.items()}

@@ -40,18 +40,15 @@ def _eodata(
     *,
     md5: str | None = None,
     stated: str | None = None,
-    suffix: str | None = None,
-    key: str | None = None,
 ) -> File:
     """An asset on eodata (S3 with credentials) with its OIDC-protected alternate."""
     return File(
         size,
-        suffix or "." + path.rsplit(".", 1)[1],
+        "." + path.rsplit(".", 1)[1],
         {f"{_CDSE}/{path}": True, f"{_ZIPPER}({node}/$value": True},
         md5=md5,
         stated=stated,
         also=(f"{_CREODIAS}/{path}",),
-        key=key,
     )
 
 
