@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Sequence
 from statistics import median
@@ -15,7 +16,7 @@ from stac_rucio_sync.model import ItemRead, Wanted
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.stores.origins import rse_name
 from stac_rucio_sync.stores.rucio import RucioStore
-from stac_rucio_sync.stores.rucio_client import LakeClient, make_client
+from stac_rucio_sync.stores.rucio_client import make_client
 
 ITEMS, ASSETS, ROUNDS = 250, 4, 5
 
@@ -29,6 +30,7 @@ def wanted_items(settings: Settings, collection: str, count: int = ITEMS) -> lis
 def registering(settings: Settings) -> list[Figure]:
     """Register batches by the store and by the bare calls, in turns."""
     run = uuid.uuid4().hex[:8]
+    os.environ["RUCIO_CONFIG"] = str(settings.rucio.config)  # the bare client finds its configuration by this alone
     store = RucioStore(settings)
     client = make_client(settings.rucio, lambda: None)
     store.register([(one, None) for one in wanted_items(settings, f"bench-{run}-warm", 1)])  # log-in, scope, RSE
@@ -76,7 +78,7 @@ def _all_registered(store: RucioStore, batch: Sequence[tuple[Wanted, None]]) -> 
 class BareCalls:
     """The same bulk calls by Rucio's client alone, their arguments made beforehand."""
 
-    def __init__(self, client: LakeClient, batch: Sequence[Wanted]) -> None:
+    def __init__(self, client: Any, batch: Sequence[Wanted]) -> None:  # noqa: ANN401 - Rucio's client is not typed
         self.client = client
         self.rse = rse_name(batch[0].files[0].replicas[0].origin)
         self.replicas = [

@@ -81,7 +81,8 @@ class Registered:
     refused: str | None = None
     """The sentence that says why Rucio does not hold what is wanted; the item goes to quarantine with it."""
     links: tuple[Link, ...] = ()
-    """Files that could not be registered (no RSE for their origin) and stay links, with the reason."""
+    """What Rucio cannot hold, with the reason: under the asset's key a file without any RSE, which stays a link; under
+    ``asset#alternate`` (``asset#href``) one place of a file that is registered elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)

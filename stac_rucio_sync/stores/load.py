@@ -17,7 +17,6 @@ from sqlalchemy.pool import PoolProxiedConnection
 from stac_rucio_sync.stores.rows import Row, Rows
 from stac_rucio_sync.stores.tables import EPN, FILE, ITEM, LINK, OBSCORE, REPLICA, RSE, loaded_columns
 
-_STAGED = (ITEM, FILE, LINK, OBSCORE, EPN, REPLICA, RSE)
 _STAMPS: Mapping[str, str] = {"item": "last_synced", "replica": "updated"}
 """The column of a table that tells when a row was last written."""
 _ALWAYS_WRITTEN = frozenset({"item"})
@@ -75,11 +74,19 @@ class Load:
 
     def __init__(self, connection: psycopg.Connection[Any], pooled: PoolProxiedConnection) -> None:
         self._connection = connection
-        if not pooled.info.get("staged"):
-            for table in _STAGED:
-                connection.execute(_stage_statement(table))
-            connection.commit()
-            pooled.info["staged"] = True
+        self._staged: set[str] = pooled.info.setdefault("staged", set())
+
+    def _stage(self, tables: Iterable[Table]) -> None:
+        """Make the temporary tables that this connection has not yet.
+
+        Each costs at every commit, when it is emptied, so there are none that were never needed.
+        """
+        missing = [table for table in tables if table.name not in self._staged]
+        if missing:
+            for table in missing:
+                self._connection.execute(stage_statement(table))
+            self._connection.commit()
+            self._staged.update(table.name for table in missing)
 
     def write_batch(self, rows: Rows, *, write_rows: bool) -> int:
         """Make the tables hold exactly this of a batch of items.
@@ -97,6 +104,7 @@ class Load:
             ObsCore and EPN rows that were written (unchanged ones are not).
         """
         wanted = {table: these for table, these in rows.items() if these and (table is not OBSCORE or write_rows)}
+        self._stage(wanted)
         orphans = self._drop_what_is_not_wanted(rows, write_rows=write_rows)
         if REPLICA in wanted:
             self._drop_replicas(rows[REPLICA])
@@ -135,18 +143,20 @@ class Load:
 
     def write_rses(self, rows: Rows) -> None:
         """Add or bring up to date RSEs."""
+        self._stage([RSE])
         self._write(RSE, rows[RSE])
 
     def _write(self, table: Table, rows: Sequence[Row]) -> int:
         """Load rows of one table; return how many were written."""
         with self._connection.cursor() as cursor:
-            with cursor.copy(_copy_statement(table)) as copy:
+            with cursor.copy(copy_statement(table)) as copy:
                 for row in rows:
                     copy.write_row(row)
-            return cursor.execute(_upsert_statement(table)).rowcount
+            return cursor.execute(upsert_statement(table)).rowcount
 
 
-def _stage_statement(table: Table) -> str:
+def stage_statement(table: Table) -> str:
+    """Return the statement that makes a table's temporary one."""
     columns = ", ".join(loaded_columns(table))
     return (
         f"CREATE TEMPORARY TABLE IF NOT EXISTS load_{table.name} ON COMMIT DELETE ROWS "  # noqa: S608 - names of our own tables
@@ -155,12 +165,13 @@ def _stage_statement(table: Table) -> str:
 
 
 @cache
-def _copy_statement(table: Table) -> str:
+def copy_statement(table: Table) -> str:
+    """Return the statement that fills the temporary table."""
     return f"COPY pg_temp.load_{table.name} ({', '.join(loaded_columns(table))}) FROM STDIN"
 
 
 @cache
-def _upsert_statement(table: Table) -> str:
+def upsert_statement(table: Table) -> str:
     """Return the upsert of what was staged; a row that is there already in the same words is not touched."""
     columns = loaded_columns(table)
     key = [column.name for column in table.primary_key]

@@ -45,7 +45,7 @@ class Placed:
     files: Mapping[Did, tuple[File, Mapping[str, WantedReplica]]]
     """By DID: the file, and its replicas by RSE."""
     links: tuple[Link, ...]
-    """Files without any RSE."""
+    """Files without any RSE, and single places of files that have no RSE of their own."""
 
     def replicas(self) -> Iterator[tuple[Did, str, WantedReplica]]:
         """Yield each wanted replica with its file and RSE."""
@@ -60,26 +60,28 @@ class Placed:
 
 
 def place(wanted: Wanted, found: Found | None, origins: OriginRses) -> Placed:
-    """Find the RSEs of an item's replicas. Of two replicas of a file at one RSE the first is kept: Rucio has one."""
+    """Find the RSEs of an item's replicas; a place that Rucio cannot hold becomes a link with its reason."""
     files: dict[Did, tuple[File, dict[str, WantedReplica]]] = {}
-    links = []
+    links: list[Link] = []
     for file in wanted.files:
         at: dict[str, WantedReplica] = {}
+        left: list[tuple[WantedReplica, str]] = []
         for replica in file.replicas:
             rse = origins.rse(replica.origin)
-            if rse is not None:
-                at.setdefault(rse, replica)
+            if rse is None:
+                left.append((replica, origins.why_none(replica.origin)))
+            elif at.setdefault(rse, replica) is not replica:
+                left.append((replica, f"{rse} holds another replica of the file, and an RSE holds one"))
         if at:
             files.setdefault(file.did, (file, at))
+            links.extend(_link(file, f"{file.asset}#{left_.alternate or 'href'}", left_, why) for left_, why in left)
         else:
-            links.append(_link(file, origins))
+            links.append(_link(file, file.asset, *left[0]))
     return Placed(wanted, found, files, tuple(links))
 
 
-def _link(file: File, origins: OriginRses) -> Link:
-    first = file.replicas[0]
-    reason = origins.why_none(first.origin)
-    return Link(file.asset, first.pfn, None, file.media_type, file.roles, file.title, reason)
+def _link(file: File, name: str, replica: WantedReplica, reason: str) -> Link:
+    return Link(name, replica.pfn, None, file.media_type, file.roles, file.title, reason)
 
 
 class RucioReplicas:
