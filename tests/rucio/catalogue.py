@@ -52,10 +52,11 @@ class Catalogue:
         )
 
     def replica(self, path: str, origin: str) -> WantedReplica:
-        """Return a replica as mapping writes it: the PFN without its default port, the origin with it."""
+        """Return a replica as mapping writes it: http PFNs without their default port, others and origins with it."""
         scheme, _, host = origin.partition("://")
-        with_port = host if ":" in host else f"{host}:{ {'https': 443, 'http': 80, 's3': 443}[scheme] }"
-        return WantedReplica(f"{origin}/{path}", f"{scheme}://{with_port}", needs_login=False, alternate=None)
+        ported = origin if ":" in host else f"{origin}:{ {'https': 443, 'http': 80, 's3': 443}[scheme] }"
+        pfn = f"{origin if scheme.startswith('http') else ported}/{path}"
+        return WantedReplica(pfn, ported, needs_login=False, alternate=None)
 
     def item(self, item: str, *files: File, metadata: dict[str, Any] | None = None) -> Wanted:
         """Return a wanted item with one file unless others are given."""

@@ -164,7 +164,10 @@ def test_a_file_with_one_registrable_replica_is_a_file(
 
     (registered,) = store.register([(wanted, None)])
 
-    assert registered.links == ()
+    (left,) = registered.links
+    assert left.name == "b1#href"
+    assert left.reason is not None
+    assert "nowhere.example.org" in left.reason
     assert [replica.pfn for replica in registered.replicas] == [f"https://{host}/mirror/b1.tif"]
     store.close()
 
