@@ -3,12 +3,14 @@
 #
 #   scripts/system-packages.sh           all: PostgreSQL with pgSphere, memcached, what makes Python environments
 #   scripts/system-packages.sh python    only what makes Python environments
+#   scripts/system-packages.sh pgstac    only PostGIS, for the tests on a pgstac server
 set -eu
 
 case "${1:-all}" in
     all) wanted="python3-venv postgresql-15 postgresql-15-pgsphere memcached" ;;
     python) wanted="python3-venv" ;;
-    *) echo "usage: $0 [all|python]" >&2; exit 2 ;;
+    pgstac) wanted="postgresql-15-postgis-3" ;;
+    *) echo "usage: $0 [all|python|pgstac]" >&2; exit 2 ;;
 esac
 
 say() {
@@ -38,7 +40,7 @@ if [ "$(id -u)" -eq 0 ]; then
 elif may_sudo; then
     as_root="sudo env"
 else
-    say "run as root: apt-get update && apt-get install --no-install-recommends$missing"
+    say "this takes root: run \`make system\` as root once, or have them installed (apt-get install$missing)"
     exit 3
 fi
 
