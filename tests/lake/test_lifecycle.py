@@ -30,7 +30,7 @@ from stac_rucio_sync.settings import load_settings
 from tests.lake.rest import Account
 
 WARM_SECONDS = 12.0
-RUCIO = Path(sys.executable).with_name("rucio")
+RUCIO = [sys.executable, str(Path(sys.executable).with_name("rucio"))]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def own_lake() -> Iterator[Lake]:
 def whoami(lake: Lake, account: str) -> str:
     """Ask Rucio with its own command line client who one is."""
     environment = {**os.environ, "RUCIO_CONFIG": lake.status()["accounts"][account]}
-    command = [str(RUCIO), "whoami"]
+    command = [*RUCIO, "whoami"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
