@@ -18,6 +18,11 @@ from stac_rucio_sync.settings import Settings, load_settings
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
+def pytest_configure() -> None:
+    """Let the servers, which root starts as another user, read what tests write, whatever the caller's umask."""
+    os.umask(0o022)
+
+
 @dataclass(frozen=True)
 class RunningLake:
     """The session's lake and how to reach it."""
