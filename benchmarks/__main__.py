@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.figures import Figure
+from benchmarks.growth import memory, through
 from benchmarks.mapping import mapping, unchanged
 from benchmarks.registering import registering
 from benchmarks.rows import rows
@@ -21,12 +22,15 @@ BENCHMARKS: dict[str, Callable[[Settings], list[Figure]]] = {
     "rows": rows,
     "registering": registering,
 }
+LONG: dict[str, Callable[[Settings], list[Figure]]] = {"memory": memory, "through": through}
+"""Ten minutes each: run where they are named."""
+EVERY = BENCHMARKS | LONG
 
 
 def main() -> None:
     """Print one line a figure; leave with 1 when one is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("names", nargs="*", choices=[*EVERY, []], metavar="NAME", help=", ".join(EVERY))
     parser.add_argument("--home", type=Path, default=default_home().with_name("bench-lake"), help="home of the lake")
     arguments = parser.parse_args()
     lake = Lake(arguments.home, say=lambda step: print(step, file=sys.stderr))
@@ -36,7 +40,7 @@ def main() -> None:
         settings = load_settings(lake_settings=running_settings(arguments.home))
         figures = []
         for name in arguments.names or BENCHMARKS:
-            for figure in BENCHMARKS[name](settings):
+            for figure in EVERY[name](settings):
                 print(figure, flush=True)
                 figures.append(figure)
     finally:
