@@ -7,12 +7,14 @@ or the settings are wrong, 3 fatal, 130 stopped by Ctrl-C.
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from stac_rucio_sync import __version__
 from stac_rucio_sync.commands.context import Invocation
+from stac_rucio_sync.commands.stopping import leave_stopped
 from stac_rucio_sync.commands.sync import quarantine, status, sync
 from stac_rucio_sync.commands.tables import db, resolve
 from stac_rucio_sync.errors import SyncError, UsageError
@@ -20,7 +22,6 @@ from stac_rucio_sync.lake.commands import lake
 
 EXIT_USAGE = 2
 EXIT_FATAL = 3
-EXIT_INTERRUPTED = 130
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -64,10 +65,14 @@ def main(arguments: list[str] | None = None) -> None:
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
-        code = EXIT_INTERRUPTED
+        leave_stopped()
     except SyncError as error:
         click.echo(f"error: {error}", err=True)
         code = EXIT_USAGE if isinstance(error, UsageError) else EXIT_FATAL
+    except OSError as error:
+        with suppress(OSError):  # it may be the screen's own disk that is full
+            click.echo(f"error: {error}", err=True)
+        code = EXIT_FATAL
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -25,6 +26,11 @@ from stac_rucio_sync.sizes import Sizer
 from stac_rucio_sync.sources import Reading, Source
 from stac_rucio_sync.stores.postgres import PostgresStore
 from stac_rucio_sync.stores.rucio import RucioStore
+
+STOP_SECONDS = 5.0
+"""How long batches that are under way may take to end after Ctrl-C. What is cut off then is done again, as after a
+crash."""
+_CUT_OFF = "under way when the run was stopped, and not counted: the next run does it"
 
 Progress = Callable[[Report, float | None], None]
 """Called after every batch with the report so far and the part of the source that was read (0-1, None: unknown)."""
@@ -127,27 +133,31 @@ class SyncJob:
     def _pass(self) -> None:
         state = self.tables.source_state(self.source.name)
         reading = self.source.read(state.cursor if state and not self.options.full else None)
-        with ThreadPoolExecutor(self.settings.sync.workers, thread_name_prefix="batch") as pool:
-            running: dict[Future[BatchOutcome], _Taken] = {}
-            try:
-                for changes, last in _batches(reading, self.settings.sync.batch_items):
-                    self._make_room(running)
-                    taken = self._take(changes, running)
-                    if last:
-                        self._drain(running)
-                        end = self._end(
-                            reading, len(taken.before) + taken.nameless, had_items=bool(state and state.items)
-                        )
-                        self._account(taken, self._effects.apply(self._work_of(taken), end))
-                    elif taken.work or taken.quarantined:
-                        running[pool.submit(self._effects.apply, self._work_of(taken), None)] = taken
-                    else:
-                        self._account(taken, BatchOutcome())
-                    if self.options.on_progress:
-                        self.options.on_progress(self.report, reading.fraction())
-            finally:
-                # Also on Ctrl-C and on errors: what is under way is finished and counted, nothing new is begun.
-                self._drain(running)
+        pool = ThreadPoolExecutor(self.settings.sync.workers, thread_name_prefix="batch")
+        running: dict[Future[BatchOutcome], _Taken] = {}
+        try:
+            for changes, last in _batches(reading, self.settings.sync.batch_items):
+                self._make_room(running)
+                taken = self._take(changes, running)
+                if last:
+                    self._drain(running)
+                    end = self._end(reading, len(taken.before) + taken.nameless, had_items=bool(state and state.items))
+                    self._account(taken, self._effects.apply(self._work_of(taken), end))
+                elif taken.work or taken.quarantined:
+                    running[pool.submit(self._effects.apply, self._work_of(taken), None)] = taken
+                else:
+                    self._account(taken, BatchOutcome())
+                if self.options.on_progress:
+                    self.options.on_progress(self.report, reading.fraction())
+        except KeyboardInterrupt:
+            self._wind_up(running, STOP_SECONDS)
+            raise
+        except BaseException:
+            self._wind_up(running, None)
+            raise
+        finally:
+            # A batch that is still under way after Ctrl-C waits for a server; it is not waited for.
+            pool.shutdown(wait=False)
 
     def _end(self, reading: Reading, last: int, *, had_items: bool) -> ReadEnd:
         """Say how the read ended; it is committed in one transaction with the ``last`` items' rows."""
@@ -226,7 +236,6 @@ class SyncJob:
             fates[key] = outcome.fates.get(key) or fate_of(taken.before[key], wanted)
         for fate in fates.values():
             report.count(fate)
-        self._seen.put({key: (fate, taken.before[key]) for key, fate in fates.items()})
         report.links_only += outcome.links_only
         report.defaulted += outcome.defaulted
         report.files += outcome.files
@@ -234,6 +243,7 @@ class SyncJob:
         report.rows += outcome.rows
         for sentence, count in outcome.remarks.items():
             report.remark(sentence, count)
+        self._seen.put({key: (fate, taken.before[key]) for key, fate in fates.items()})
         if self.options.on_action:
             for quarantined in (*taken.quarantined, *outcome.quarantined):
                 name = name_of(quarantined.key) if quarantined.key else quarantined.position
@@ -249,6 +259,17 @@ class SyncJob:
     def _drain(self, running: dict[Future[BatchOutcome], _Taken]) -> None:
         while running:
             self._collect(running)
+
+    def _wind_up(self, running: dict[Future[BatchOutcome], _Taken], seconds: float | None) -> None:
+        """Count what is under way when a run ends early; nothing new is begun, and the first error is the one told."""
+        wait(running, timeout=seconds)
+        for future, taken in running.items():
+            if not future.done():
+                self.report.remark(_CUT_OFF, len(taken.work))
+            elif future.exception() is None:
+                with suppress(FatalError):  # a full disk, after the batch is counted
+                    self._account(taken, future.result())
+        running.clear()
 
     def _collect(self, running: dict[Future[BatchOutcome], _Taken]) -> None:
         done, _ = wait(running, return_when="FIRST_COMPLETED")

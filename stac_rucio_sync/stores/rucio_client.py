@@ -51,6 +51,8 @@ _FATAL = (
     rucio_errors.NoAuthInformation,
     # An RSE that is blocked for writing (HTTP 503, but no repetition opens it).
     rucio_errors.ResourceTemporaryUnavailable,
+    # What is wrong with a connection is one of requests' own errors; what is left is a file (a disk that is full).
+    OSError,
 )
 _MISSING = (
     rucio_errors.DataIdentifierNotFound,
@@ -105,6 +107,8 @@ class LakeClient(Client):
 
     #: One renewal of the token; every other repetition is the caller's.
     AUTH_RETRIES = 1
+    #: Answers are read as they are taken, not at once: some of Rucio's verbs would hold all of a long one in memory.
+    streaming = False
 
     def __init__(self, sending: Callable[[], None], **options: Any) -> None:  # noqa: ANN401 - as Rucio declares it
         self._sending = sending
@@ -132,6 +136,8 @@ class LakeClient(Client):
         self._session = session
 
     def _send_request(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as Rucio declares it
+        if self.streaming:
+            options["stream"] = True
         answer = super()._send_request(*args, **options)  # type: ignore[no-untyped-call] # Rucio annotates in part
         if (
             answer is not None
