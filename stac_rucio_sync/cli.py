@@ -64,16 +64,21 @@ def main(arguments: list[str] | None = None) -> None:
         error.show()
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped", err=True)
+        _say("stopped")
         leave_stopped()
     except SyncError as error:
-        click.echo(f"error: {error}", err=True)
+        _say(f"error: {error}")
         code = EXIT_USAGE if isinstance(error, UsageError) else EXIT_FATAL
     except OSError as error:
-        with suppress(OSError):  # it may be the screen's own disk that is full
-            click.echo(f"error: {error}", err=True)
+        _say(f"error: {error}")
         code = EXIT_FATAL
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(text: str) -> None:
+    """Tell what went wrong, where anything can be told: the log's disk may be full, too."""
+    with suppress(OSError):
+        click.echo(text, err=True)
 
 
 if __name__ == "__main__":

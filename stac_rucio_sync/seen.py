@@ -174,7 +174,7 @@ def _private_table(definition: str) -> sqlite3.Connection:
 def _on_disk() -> Iterator[None]:
     try:
         yield
-    except sqlite3.OperationalError as error:
+    except sqlite3.DatabaseError as error:
         raise FatalError(
             f"the list of what this run has met cannot be kept on disk: {error} (free some space in the folder for "
             "temporary files, or name another one by SQLITE_TMPDIR; the next run goes on from what was committed)"

@@ -160,19 +160,18 @@ class LakeClient(Client):
             return configured
         identity = sorted((key, value) for key, value in self.creds.items() if key != "password")
         who = (self.host, self.auth_host, self.vo, self.account, self.auth_type, identity)
-        folder = _token_folder() / sha256(json.dumps(who, default=str).encode()).hexdigest()[:32]
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = _token_folder(sha256(json.dumps(who, default=str).encode()).hexdigest()[:32])
         return None, str(folder / "expires"), str(folder / "token"), str(folder)
 
 
-def _token_folder() -> Path:
-    """Return a folder that only this user reads."""
+def _token_folder(name: str) -> Path:
+    """Make a folder that only this user reads; where the cache takes none (a full disk), one for this run alone."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stac-rucio-sync" / "tokens"
     try:
-        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (cache / name).mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError:
         return Path(tempfile.mkdtemp(prefix="stac-rucio-sync-"))
-    return cache
+    return cache / name
 
 
 def make_client(settings: Rucio, sending: Callable[[], None]) -> LakeClient:

@@ -16,6 +16,7 @@ from stac_rucio_sync.stores.epn import EPN
 from stac_rucio_sync.stores.obscore import OBSCORE
 
 __all__ = [
+    "DID_LINK",
     "EPN",
     "FILE",
     "ITEM",
@@ -26,6 +27,7 @@ __all__ = [
     "REPLICA",
     "RSE",
     "SCHEMA_VERSION",
+    "SETTING",
     "SOURCE",
     "loaded_columns",
     "published_columns",
@@ -152,8 +154,22 @@ REPLICA = Table(
     _instant("updated", nullable=False),
 )
 
-_STAMPED = frozenset({"first_synced", "last_synced", "updated"})
-"""Columns that the database fills in when a row is written."""
+DID_LINK = Table(
+    "did_link",
+    METADATA,
+    _text("scope", primary_key=True),
+    _text("name", primary_key=True),
+    Column("number", Integer(), primary_key=True),
+    _text("access_url", nullable=False),
+    _text("semantics"),
+    _text("description"),
+    _text("content_type"),
+)
+
+SETTING = Table("setting", METADATA, _text("name", primary_key=True), _text("value", nullable=False))
+
+_STAMPED = frozenset({"first_synced", "last_synced", "updated", "did"})
+"""Columns that the database fills in when a row is written; ``did`` is the trigger's."""
 
 
 def loaded_columns(table: Table) -> Sequence[str]:
