@@ -18,13 +18,25 @@ from stac_rucio_sync.batch import BatchOutcome, BatchWork, Effects, PlanOnly
 from stac_rucio_sync.errors import FatalError, ItemError
 from stac_rucio_sync.mapping.fingerprint import fingerprint, settings_digest
 from stac_rucio_sync.mapping.item import item_key
-from stac_rucio_sync.model import Change, Fate, ItemBroken, ItemKey, ItemRead, Quarantined, ReadEnd, Report
+from stac_rucio_sync.model import (
+    Change,
+    Cursor,
+    Fate,
+    ItemBroken,
+    ItemKey,
+    ItemRead,
+    Quarantined,
+    ReadEnd,
+    Report,
+)
 from stac_rucio_sync.plan import Action, Sign, fate_of, name_of
+from stac_rucio_sync.removal import Removal
 from stac_rucio_sync.seen import Seen
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.sizes import Sizer
 from stac_rucio_sync.sources import Reading, Source
 from stac_rucio_sync.stores.postgres import PostgresStore
+from stac_rucio_sync.stores.rows import plain_keys
 from stac_rucio_sync.stores.rucio import RucioStore
 
 STOP_SECONDS = 5.0
@@ -45,6 +57,8 @@ class SyncOptions:
     """Do everything again, whatever the last run recorded."""
     retry_quarantined: bool = False
     """Try items again that went to quarantine just as they are."""
+    delete: bool = False
+    """Remove what the source no longer has, where the run saw all of it and nothing failed."""
     on_action: Callable[[Action], None] | None = None
     """Is shown every line of the plan (dry run)."""
     on_progress: Progress | None = None
@@ -86,6 +100,8 @@ class SyncJob:
         self._started = datetime.now(UTC)
         self._digest = settings_digest(settings)
         self._seen = Seen()
+        self._removal = Removal(settings, tables, lake, self.report, options.on_action) if options.delete else None
+        self._nameless = 0
         self._effects: Effects | PlanOnly
         if options.dry_run:
             self._effects = PlanOnly(settings, tables, options.on_action)
@@ -119,18 +135,30 @@ class SyncJob:
         started = time.monotonic()
         try:
             if self.options.dry_run:
-                self._pass()
+                self._remove(self._pass())
             else:
                 with self.tables.lock_source(self.source.name, kind=self.source.kind, location=self.source.location):
-                    self._pass()
+                    self._remove(self._pass())
         finally:
             self.report.seconds = time.monotonic() - started
             self._seen.close()
+            if self._removal is not None:
+                self._removal.close()
         return self.report
+
+    def _remove(self, cursor: Cursor | None) -> None:
+        """Remove what is gone; the source goes on from its cursor only when all that it said was done."""
+        if self._removal is None:
+            return
+        self._removal.run(self._seen, nameless=self._nameless)
+        if cursor is not None and self.report.failed == 0 and not self.options.dry_run:
+            end = ReadEnd(cursor, self.report.complete, self._started)
+            self.tables.commit(self.source.name, [], [], end)
 
     # ------------------------------------------------------------------------------------------------ the pass
 
-    def _pass(self) -> None:
+    def _pass(self) -> Cursor | None:
+        """Read the source to its end; return where its next read may go on."""
         state = self.tables.source_state(self.source.name)
         reading = self.source.read(state.cursor if state and not self.options.full else None)
         pool = ThreadPoolExecutor(self.settings.sync.workers, thread_name_prefix="batch")
@@ -158,6 +186,7 @@ class SyncJob:
         finally:
             # A batch that is still under way after Ctrl-C waits for a server; it is not waited for.
             pool.shutdown(wait=False)
+        return reading.cursor
 
     def _end(self, reading: Reading, last: int, *, had_items: bool) -> ReadEnd:
         """Say how the read ended; it is committed in one transaction with the ``last`` items' rows."""
@@ -170,7 +199,8 @@ class SyncJob:
         for remark in reading.remarks:
             self.report.remark(remark)
         self.report.complete = reading.complete
-        return ReadEnd(reading.cursor if self.report.failed == 0 else None, reading.complete, self._started)
+        later = self.report.failed > 0 or self._removal is not None
+        return ReadEnd(None if later else reading.cursor, reading.complete, self._started)
 
     # ------------------------------------------------------------------------------------------------ one batch
 
@@ -194,6 +224,13 @@ class SyncJob:
                 if key in latest:
                     taken.superseded += 1
                 latest[key] = (change, fingerprint(change, self._digest))
+            elif self._removal is not None:
+                self._removal.note(change.key)
+            else:
+                self.report.remark("gone, by the source's own word, and kept: sync with --delete --full to remove it")
+        self._nameless += taken.nameless
+        if self._removal is not None:
+            self._removal.withdraw(latest)
         if any(key in other.before for other in running.values() for key in latest):
             self._drain(running)  # an earlier line of the same item is still under way
         self._decide(latest, taken)
@@ -243,7 +280,11 @@ class SyncJob:
         report.rows += outcome.rows
         for sentence, count in outcome.remarks.items():
             report.remark(sentence, count)
-        self._seen.put({key: (fate, taken.before[key]) for key, fate in fates.items()})
+        met = {key: (fate, taken.before[key]) for key, fate in fates.items()}
+        self._seen.put(met)
+        if self._removal is not None:
+            # What is recorded has no text that PostgreSQL cannot hold.
+            self._seen.put(dict(zip(map(ItemKey, *plain_keys(list(met))), met.values(), strict=True)))
         if self.options.on_action:
             for quarantined in (*taken.quarantined, *outcome.quarantined):
                 name = name_of(quarantined.key) if quarantined.key else quarantined.position

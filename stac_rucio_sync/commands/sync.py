@@ -46,6 +46,11 @@ EXIT_SOME_FAILED = 1
 )
 @click.option("--workers", type=click.IntRange(1, 32), help="Batches under way at a time. Default: 1.")
 @click.option("--full", is_flag=True, help="Do everything again, whatever the last run recorded.")
+@click.option(
+    "--delete",
+    is_flag=True,
+    help="Remove items that the source no longer has. It is read whole, and nothing is removed if anything failed.",
+)
 @click.option("--dry-run", is_flag=True, help="Write nothing anywhere; show the plan in = + - * ! signs.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
 @click.pass_obj
@@ -60,6 +65,7 @@ def sync(invocation: Invocation, /, location: str, **options: Any) -> None:  # n
       stac-rucio-sync sync https://stac.example.org/v1 --collection images
       stac-rucio-sync sync items.ndjson.gz --name survey --json
       stac-rucio-sync sync catalog.json --dry-run
+      stac-rucio-sync sync items.ndjson.gz --name survey --delete --dry-run
     """
     flags = {name: options[name] for name in ("sizes", "on_changed_content", "workers") if options[name] is not None}
     settings = invocation.settings({"sync": flags} if flags else None)
@@ -72,7 +78,7 @@ def sync(invocation: Invocation, /, location: str, **options: Any) -> None:  # n
             datetime=options["datetime_"],
             filter=options["filter_"],
             since=options["since"],
-            full=options["full"],
+            full=options["full"] or options["delete"],
             kind=options["kind"],
             default_collection=settings.identity.default_collection,
             allow_private=settings.sync.allow_private_addresses,
@@ -83,7 +89,7 @@ def sync(invocation: Invocation, /, location: str, **options: Any) -> None:  # n
             source,
             settings,
             tables,
-            SyncOptions(dry_run=options["dry_run"], full=options["full"]),
+            SyncOptions(dry_run=options["dry_run"], full=options["full"], delete=options["delete"]),
             as_json=options["as_json"],
         )
     leave_by(report)

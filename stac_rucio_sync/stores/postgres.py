@@ -23,6 +23,7 @@ from stac_rucio_sync.model import (
 )
 from stac_rucio_sync.stores.load import Load
 from stac_rucio_sync.stores.quarantine import keep, release, set_aside
+from stac_rucio_sync.stores.removal import Removals
 from stac_rucio_sync.stores.rows import Rows, plain_keys, plain_rows, plain_text, rows_of, rse_rows
 from stac_rucio_sync.stores.session import Sessions, fatal_connection_error, translated
 from stac_rucio_sync.stores.state import Place, QuarantineEntry, RowDifference, SourceState
@@ -60,6 +61,7 @@ class PostgresStore:
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
+        self.removals = Removals(sessions)
         self._rses: frozenset[Rse] = frozenset()
         self._sources: set[str] = set()
 

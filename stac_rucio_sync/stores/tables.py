@@ -24,6 +24,7 @@ __all__ = [
     "METADATA",
     "OBSCORE",
     "QUARANTINE",
+    "REMOVAL",
     "REPLICA",
     "RSE",
     "SCHEMA_VERSION",
@@ -93,6 +94,20 @@ QUARANTINE = Table(
     Column("attempts", Integer(), nullable=False),
     _instant("first_seen", nullable=False),
     _instant("last_seen", nullable=False),
+)
+
+REMOVAL = Table(
+    "removal",
+    METADATA,
+    _text("collection", primary_key=True),
+    _text("id", primary_key=True),
+    _text("source", nullable=False, index=True),
+    _text("scope", nullable=False),
+    _text("name", nullable=False),
+    Column("metadata_keys", ARRAY(Text()), nullable=False),
+    Column("file_scopes", ARRAY(Text()), nullable=False),
+    Column("file_names", ARRAY(Text()), nullable=False),
+    _instant("begun", nullable=False),
 )
 
 RSE = Table(

@@ -19,7 +19,7 @@ LEVELS = (
     {"http"},
     {"mapping", "sources", "stores", "sizes"},
     {"plan"},
-    {"batch"},
+    {"batch", "removal"},
     {"sync"},
     {"lake"},
     {"commands", "demo"},
