@@ -17,6 +17,7 @@ from stac_rucio_sync.commands.context import Invocation
 from stac_rucio_sync.commands.stopping import leave_stopped
 from stac_rucio_sync.commands.sync import quarantine, status, sync
 from stac_rucio_sync.commands.tables import db, resolve
+from stac_rucio_sync.commands.verify import verify
 from stac_rucio_sync.errors import SyncError, UsageError
 from stac_rucio_sync.lake.commands import lake
 
@@ -52,7 +53,7 @@ def cli(context: click.Context, settings_file: Path | None, lake_home: Path | No
     context.obj = Invocation(settings_file, lake_home)
 
 
-for command in (sync, status, quarantine, db, resolve, lake):
+for command in (sync, verify, status, quarantine, db, resolve, lake):
     cli.add_command(command)
 
 
