@@ -33,7 +33,8 @@ def stoppable() -> Iterator[None]:
         met = True
         raise KeyboardInterrupt
 
-    former = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not signal.SIG_IGN]
+    former = {number: signal.signal(number, stop) for number in heard}  # nohup and `&` in scripts ask to ignore them
     try:
         yield
     finally:

@@ -7,6 +7,7 @@ Rucio's client finds its configuration through the environment, keeps tokens per
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -185,7 +186,7 @@ def make_client(settings: Rucio, sending: Callable[[], None]) -> LakeClient:
         The configuration or the credentials are wrong, or the cached token is another account's.
     """
     clean_cached_config()
-    with _program_name(), redirect_stdout(sys.stderr):
+    with _program_name(), _prints_logged():
         client = LakeClient(sending, account=settings.account, timeout=settings.timeout, logger=LOG)
         if config_get("client", "auth_token_file_path", raise_exception=False, default=None):
             actual = (client.whoami() or {}).get("account")
@@ -196,6 +197,18 @@ def make_client(settings: Rucio, sending: Callable[[], None]) -> LakeClient:
                     f"{client.account}'s: give each server and account a token file of its own"
                 )
     return client
+
+
+@contextmanager
+def _prints_logged() -> Iterator[None]:
+    """Log what Rucio's client prints (a token that cannot be written): stdout is the report's, stderr may be full."""
+    said = io.StringIO()
+    try:
+        with redirect_stdout(said):
+            yield
+    finally:
+        for line in said.getvalue().splitlines():
+            LOG.warning("Rucio's client says: %s", line)
 
 
 @contextmanager
