@@ -12,6 +12,8 @@ from benchmarks.growth import memory, through
 from benchmarks.mapping import mapping, unchanged
 from benchmarks.registering import registering
 from benchmarks.rows import rows
+from benchmarks.trigger import trigger
+from benchmarks.verify import verify
 from stac_rucio_sync.lake import Lake, running_settings
 from stac_rucio_sync.lake.home import default_home
 from stac_rucio_sync.settings import Settings, load_settings
@@ -20,7 +22,9 @@ BENCHMARKS: dict[str, Callable[[Settings], list[Figure]]] = {
     "mapping": mapping,
     "unchanged": unchanged,
     "rows": rows,
+    "trigger": trigger,
     "registering": registering,
+    "verify": verify,
 }
 LONG: dict[str, Callable[[Settings], list[Figure]]] = {"memory": memory, "through": through}
 """Ten minutes each: run where they are named."""
