@@ -177,7 +177,10 @@ class Trial:
             {name: value for name, value in row.items() if name not in _LEFT_OUT}
             for (row,) in connection.execute(statement, [f"%{self.scope}%"])
         )
-        texts = (json.dumps(row, sort_keys=True).replace(self.scope, "SCOPE") for row in kept)
+        texts = (
+            json.dumps(row, sort_keys=True).replace(str(self.folder), "FOLDER").replace(self.scope, "SCOPE")
+            for row in kept
+        )
         return sorted(_FINGERPRINT.sub(lambda found: names.get(found[0], found[0]), text) for text in texts)
 
 
