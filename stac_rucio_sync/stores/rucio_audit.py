@@ -56,6 +56,7 @@ class RucioAudit:
         self._origins = _StandingOrigins(settings.origins, self._calls)
         self._replicas = RucioReplicas(self._calls, self._origins)
         self._plugin = PLUGINS[settings.rucio.metadata]
+        self._breaks_off = False
 
     @property
     def requests(self) -> int:
@@ -120,13 +121,15 @@ class RucioAudit:
         return metadata
 
     def _metadata_rows(self, dids: list[dict[str, str]]) -> list[dict[str, Any]]:
-        try:
-            return list(self._calls.send("get_metadata_bulk", dids, plugin=self._plugin))
-        except (MissingError, TransientError):
-            if self._plugin != PLUGINS["postgres"]:
-                raise
-        # The external plugin breaks off at a DID that it knows nothing of. Asked for what datasets inherit from
-        # their containers, too, Rucio passes over these; we write nothing at containers.
+        # The external plugin breaks off at a DID that it knows nothing of. Asked for what datasets inherit from their
+        # containers, too, Rucio passes over these; we write nothing at containers.
+        if not self._breaks_off:
+            try:
+                return list(self._calls.send("get_metadata_bulk", dids, plugin=self._plugin))
+            except (MissingError, TransientError):
+                if self._plugin != PLUGINS["postgres"]:
+                    raise
+                self._breaks_off = True  # to find that out took all repetitions
         return list(self._calls.send("get_metadata_bulk", dids, inherit=True, plugin=self._plugin))
 
     def children(self, container: Did, take: Callable[[Did], None]) -> None:

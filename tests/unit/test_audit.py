@@ -19,6 +19,7 @@ KEY = ItemKey("survey", "tile")
 DATASET, CONTAINER, FILE = Did("stac", "survey..tile"), Did("stac", "survey"), Did("stac", "survey..tile..image.fits")
 PFN, RSE = "https://archive.example.org/tile.fits", "HTTPS-ARCHIVE_EXAMPLE_ORG"
 MD5 = "a" * 32
+METADATA: dict[str, Any] = {"stac:id": "tile", "gsd": 30, "bands": [1, 2.5, {"deep": None}]}
 
 
 def held(**changes: Any) -> HeldItem:
@@ -26,12 +27,11 @@ def held(**changes: Any) -> HeldItem:
     replica = WantedReplica(PFN, "https://archive.example.org:443", needs_login=True, alternate=None)
     file = File("image", FILE, 10, None, MD5, (replica,), None, (), None)
     row = ObsCoreRow(*(None,) * len(ObsCoreRow._fields))  # type: ignore[arg-type]  # no test here looks at the row
-    metadata = {"stac:id": "tile", "gsd": 30, "bands": [1, 2.5, {"deep": None}]}
-    wanted = Wanted(KEY, DATASET, CONTAINER, (file,), (), row, None, metadata, "f1")
+    wanted = Wanted(KEY, DATASET, CONTAINER, (file,), (), row, None, METADATA, "f1")
     found = Found(KEY, "source", "f1", DATASET, ("stac:id", "gsd", "bands", "former"), ())
     placed = Placed(wanted, found, {FILE: (file, {RSE: replica})}, changes.pop("links", ()))
     there = Held(10, "12345678", MD5, {RSE: (PFN,)}, {RSE: "AVAILABLE"})
-    as_wanted = HeldItem(placed, "DATASET", "CONTAINER", frozenset({FILE}), dict(metadata), {FILE: there})
+    as_wanted = HeldItem(placed, "DATASET", "CONTAINER", frozenset({FILE}), METADATA, {FILE: there})
     return replace(as_wanted, **changes)
 
 
@@ -65,12 +65,12 @@ def test_what_is_as_wanted_has_no_line() -> None:
         ({"files": a_file(states={RSE: "BAD"})}, []),
         ({"files": a_file(states={RSE: "AVAILABLE", "LAKE-DISK": "COPYING"})}, []),
         ({"metadata": {"stac:id": "tile", "gsd": 30}}, ["+ metadata"]),
-        ({"metadata": held().metadata | {"gsd": 31}}, ["* metadata"]),
-        ({"metadata": held().metadata | {"gsd": 30.0}}, []),
-        ({"metadata": held().metadata | {"former": 1}}, ["- metadata"]),
-        ({"metadata": held().metadata | {"former": None}}, []),
-        ({"metadata": held().metadata | {"stac:elder": 1}}, ["- metadata"]),
-        ({"metadata": held().metadata | {"note": "another user's"}}, []),
+        ({"metadata": METADATA | {"gsd": 31}}, ["* metadata"]),
+        ({"metadata": METADATA | {"gsd": 30.0}}, []),
+        ({"metadata": METADATA | {"former": 1}}, ["- metadata"]),
+        ({"metadata": METADATA | {"former": None}}, []),
+        ({"metadata": METADATA | {"stac:elder": 1}}, ["- metadata"]),
+        ({"metadata": METADATA | {"note": "another user's"}}, []),
     ],
 )
 def test_what_differs_has_its_line(changes: dict[str, Any], expected: list[str]) -> None:
