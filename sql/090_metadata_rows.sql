@@ -148,7 +148,8 @@ BEGIN
     THEN
         IF made.s_polygon IS NULL THEN
             written := regexp_match(
-                upper(made.s_region), '^\s*(POLYGON|CIRCLE)(?:\s+ICRS)?(?:\s+[A-Z]\w*)*((?:\s+[-+]?[0-9.]+(?:E[-+]?\d+)?)+)\s*$'
+                upper(made.s_region),
+                '^\s*(POLYGON|CIRCLE)(?:\s+ICRS)?(?:\s+[A-Z]\w*)*((?:\s+[-+]?[0-9.]+(?:E[-+]?\d+)?)+)\s*$'
             );
             IF written[1] = 'POLYGON' THEN
                 made.s_polygon := regexp_split_to_array(btrim(written[2]), '\s+')::double precision[];
@@ -191,7 +192,9 @@ BEGIN
         BEGIN
             PERFORM jsonb_populate_record(NULL::lake.obscore_metadata, jsonb_build_object(key, metadata -> key));
             IF key = 's_polygon' THEN
-                PERFORM lake.polygon((jsonb_populate_record(NULL::lake.obscore_metadata, jsonb_build_object(key, metadata -> key))).s_polygon);
+                PERFORM lake.polygon(
+                    ARRAY(SELECT v::double precision FROM jsonb_array_elements_text(metadata -> key) AS v)
+                );
             ELSIF key = 'obs_release_date' THEN
                 PERFORM (metadata ->> key)::timestamp;
             END IF;
@@ -215,10 +218,10 @@ BEGIN
     RETURN format('the row of %s is refused: %s', metadata -> 'obs_publisher_did', message);
 END
 $$;
-COMMENT ON FUNCTION lake.metadata_fault IS 'the sentence that says why metadata give no row, naming the key and its value';
+COMMENT ON FUNCTION lake.metadata_fault IS 'the sentence that says why metadata give no row: key and value';
 
--- write_rows(dids, metadata): the rows of some DIDs, as one statement. It is made from the columns of the type, so that
--- no list of forty names can go astray. A row belongs to one DID; where two claim one obs_publisher_did, the one that it
+-- write_rows(dids, metadata): the rows of some DIDs, as one statement. It is made from the columns of the type, so no
+-- list of forty names can go astray. A row belongs to one DID; where two claim one obs_publisher_did, the one that it
 -- names (ivo://authority/path?scope:name) has it, else the one that had it first. A row that the sync wrote is handed
 -- over to the DID that it names. What comes back are the DIDs that did not get (or lost) their row, and why.
 DO $make$
@@ -227,17 +230,14 @@ DECLARE
     of_row text;
     of_wanted text;
     of_excluded text;
-    of_made text;
 BEGIN
     SELECT string_agg(attname, ', ' ORDER BY attnum),
         string_agg('o.' || attname, ', ' ORDER BY attnum),
-        string_agg('w.' || attname, ', ' ORDER BY attnum),
-        string_agg('EXCLUDED.' || attname, ', ' ORDER BY attnum),
         string_agg(
-            format(CASE attname WHEN 'obs_release_date' THEN '(n.made).%1$s::timestamp AS %1$s' ELSE '(n.made).%1$s' END, attname),
-            ', ' ORDER BY attnum
-        )
-    INTO plain, of_row, of_wanted, of_excluded, of_made
+            'w.' || attname || CASE attname WHEN 'obs_release_date' THEN '::timestamp' ELSE '' END, ', ' ORDER BY attnum
+        ),
+        string_agg('EXCLUDED.' || attname, ', ' ORDER BY attnum)
+    INTO plain, of_row, of_wanted, of_excluded
     FROM pg_attribute WHERE attrelid = 'lake.obscore_metadata'::regclass AND attnum > 0 AND NOT attisdropped;
 
     EXECUTE format($function$
@@ -246,37 +246,53 @@ CREATE OR REPLACE FUNCTION lake.write_rows(dids text[], metadata jsonb[])
     LANGUAGE plpgsql
 AS $body$
 #variable_conflict use_column
+DECLARE
+    made lake.obscore_metadata[];
+    owned text[];
+    claimed text[];
+    losers text[];
+    took text[];
+    lost text[];
 BEGIN
-    RETURN QUERY WITH wanted AS MATERIALIZED (
-        SELECT n.did, %5$s
-        FROM (SELECT did, lake.row_of_metadata(data) AS made FROM unnest(dids, metadata) AS m(did, data) OFFSET 0) n
-    ), there AS MATERIALIZED (
-        SELECT w.did, o.did AS owner, (%2$s) IS DISTINCT FROM (%3$s) AS differs
-        FROM wanted w JOIN lake.obscore o ON o.obs_publisher_did = w.obs_publisher_did
-    ), updated AS (
+    SELECT array_agg(lake.row_of_metadata(data)) INTO made FROM unnest(metadata) AS data;
+    SELECT array_agg(w.did) FILTER (WHERE o.did = w.did),
+        array_agg(o.did) FILTER (WHERE o.did <> w.did AND lake.names(o.obs_publisher_did, w.did)),
+        array_agg(w.did) FILTER (WHERE o.did <> w.did AND lake.names(o.obs_publisher_did, w.did)),
+        array_agg(o.obs_publisher_did) FILTER (WHERE o.did <> w.did AND lake.names(o.obs_publisher_did, w.did))
+    INTO owned, losers, took, lost
+    FROM unnest(dids, made) AS w(did, %1$s) JOIN lake.obscore o ON o.obs_publisher_did = w.obs_publisher_did;
+
+    IF owned IS NOT NULL THEN
         UPDATE lake.obscore o SET (%1$s) = ROW(%3$s)
-        FROM wanted w JOIN there t ON t.did = w.did AND t.owner = w.did AND t.differs
-        WHERE o.obs_publisher_did = w.obs_publisher_did
-    ), claimed AS (
+        FROM unnest(dids, made) AS w(did, %1$s)
+        WHERE o.obs_publisher_did = w.obs_publisher_did AND o.did = w.did AND (%2$s) IS DISTINCT FROM (%3$s);
+    END IF;
+    IF cardinality(owned) = cardinality(dids) THEN
+        RETURN;
+    END IF;
+    WITH inserted AS (
         INSERT INTO lake.obscore AS o (did, %1$s)
-        SELECT w.did, %3$s FROM wanted w
-        WHERE NOT EXISTS (SELECT FROM there t WHERE t.did = w.did AND t.owner = w.did)
+        SELECT w.did, %3$s FROM unnest(dids, made) AS w(did, %1$s)
+        WHERE owned IS NULL OR w.did <> ALL (owned)
         ORDER BY w.obs_publisher_did
         ON CONFLICT (obs_publisher_did) DO UPDATE SET (did, %1$s) = ROW(EXCLUDED.did, %4$s)
             WHERE o.did = EXCLUDED.did OR lake.names(o.obs_publisher_did, EXCLUDED.did)
-        RETURNING o.did, o.obs_publisher_did
+        RETURNING o.did
     )
-    SELECT w.did::text, format('obs_publisher_did is "%%s", which the row of %%s has already', w.obs_publisher_did,
-            coalesce((SELECT t.owner FROM there t WHERE t.did = w.did), 'another DID')), w.obs_publisher_did::text
-    FROM wanted w
-    WHERE NOT EXISTS (SELECT FROM there t WHERE t.did = w.did AND t.owner = w.did)
-        AND NOT EXISTS (SELECT FROM claimed c WHERE c.did = w.did)
-    UNION ALL
-    SELECT t.owner, format('obs_publisher_did is "%%s", which names %%s', c.obs_publisher_did, c.did), c.obs_publisher_did
-    FROM claimed c JOIN there t ON t.did = c.did AND t.owner <> c.did AND lake.names(c.obs_publisher_did, c.did);
+    SELECT array_agg(did) INTO claimed FROM inserted;
+    IF losers IS NOT NULL THEN
+        RETURN QUERY SELECT l.loser, format('obs_publisher_did is "%%s", which names %%s', l.it, l.winner), l.it
+        FROM unnest(losers, took, lost) AS l(loser, winner, it);
+    END IF;
+    IF coalesce(cardinality(owned), 0) + coalesce(cardinality(claimed), 0) < cardinality(dids) THEN
+        RETURN QUERY SELECT w.did, format('obs_publisher_did is "%%s", which the row of %%s has already',
+            w.obs_publisher_did, coalesce(o.did, 'the sync')), w.obs_publisher_did::text
+        FROM unnest(dids, made) AS w(did, %1$s) LEFT JOIN lake.obscore o ON o.obs_publisher_did = w.obs_publisher_did
+        WHERE w.did <> ALL (coalesce(owned, '{}') || coalesce(claimed, '{}'));
+    END IF;
 END
 $body$
-    $function$, plain, of_row, of_wanted, of_excluded, of_made);
+    $function$, plain, of_row, of_wanted, of_excluded);
 END
 $make$;
 

@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS lake.did_link (
     content_type text,
     PRIMARY KEY (scope, name, number)
 );
-COMMENT ON TABLE lake.did_link IS 'links of a DID beside its files: the list of objects under the metadata key `datalinks`';
+COMMENT ON TABLE lake.did_link IS 'links of a DID beside its files: the list under its metadata key `datalinks`';
 
 CREATE OR REPLACE FUNCTION lake.set_metadata_aside(did text, why text, waits_for text) RETURNS void
     LANGUAGE sql
@@ -90,9 +90,9 @@ BEGIN
             list, '$[*] ? (!(@.access_url like_regex "^[A-Za-z][A-Za-z0-9+.-]*:"))'
         )
     LOOP
-        PERFORM lake.set_metadata_aside(
-            one.label, format('datalinks is %s: a list of objects with an absolute access_url is needed', left(one.list::text, 200)), NULL
-        );
+        PERFORM lake.set_metadata_aside(one.label, format(
+            'datalinks is %s: a list of objects with an absolute access_url is needed', left(one.list::text, 200)
+        ), NULL);
     END LOOP;
 END
 $$;
@@ -100,6 +100,7 @@ $$;
 CREATE OR REPLACE FUNCTION lake.metadata_changed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+    SET plan_cache_mode = force_generic_plan -- planning costs more than the work, where a statement writes one DID
 AS $$
 DECLARE
     required CONSTANT text[] := ARRAY['obs_publisher_did', 'obs_collection', 'obs_id', 'calib_level'];
@@ -212,9 +213,8 @@ DECLARE
     done bigint;
 BEGIN
     EXECUTE format(
-        'UPDATE %s SET data = data WHERE data ?| ARRAY[''obs_publisher_did'', ''obs_collection'', ''obs_id'', ''calib_level'', ''datalinks'']',
-        metadata_table::regclass
-    );
+        'UPDATE %s SET data = data WHERE data ?| $1', metadata_table::regclass
+    ) USING ARRAY['obs_publisher_did', 'obs_collection', 'obs_id', 'calib_level', 'datalinks'];
     GET DIAGNOSTICS done = ROW_COUNT;
     RETURN done;
 END
