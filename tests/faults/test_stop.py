@@ -14,6 +14,8 @@ from tests.conftest import RunningLake
 from tests.faults.harness import Trial, ended
 from tests.stumbling import stumbling
 
+pytestmark = pytest.mark.faults
+
 COUNT = 1000
 ENOUGH_SECONDS = 2.5
 """Until the first batches are through."""
