@@ -11,10 +11,10 @@ INSTALLED := $(VENV)/.installed
 TESTS ?= tests
 PYTEST := $(BIN)/pytest
 
-.PHONY: help install system demo test test-slow test-faults test-unit bench lint format clean
+.PHONY: help install system demo test test-slow test-faults test-unit test-pgstac bench lint format clean
 
 help:  ## Show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 system:  ## Install the Debian packages that the lake needs (root or sudo)
 	@scripts/system-packages.sh
@@ -42,6 +42,10 @@ test-faults: system install  ## Kill, restart, refuse, hang, fill up: a sync end
 
 test-unit: install  ## Only the pure tests, in seconds
 	@$(PYTEST) -m "not slow" tests/unit
+
+test-pgstac: system install  ## Opt-in: sources on a real pgstac server (installs PostGIS)
+	@scripts/system-packages.sh pgstac
+	@STAC_RUCIO_SYNC_PGSTAC=1 $(PYTEST) tests/pgstac
 
 bench: system install  ## Speed, as ratios against the bare operations in one run
 	@$(BIN)/python -m benchmarks

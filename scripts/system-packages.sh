@@ -3,16 +3,22 @@
 #
 #   scripts/system-packages.sh           all: PostgreSQL with pgSphere, memcached, what makes Python environments
 #   scripts/system-packages.sh python    only what makes Python environments
+#   scripts/system-packages.sh pgstac    only PostGIS, for the tests on a pgstac server
 set -eu
 
 case "${1:-all}" in
     all) wanted="python3-venv postgresql-15 postgresql-15-pgsphere memcached" ;;
     python) wanted="python3-venv" ;;
-    *) echo "usage: $0 [all|python]" >&2; exit 2 ;;
+    pgstac) wanted="postgresql-15-postgis-3" ;;
+    *) echo "usage: $0 [all|python|pgstac]" >&2; exit 2 ;;
 esac
 
+say() {
+    echo "system-packages: $*" >&2
+}
+
 if ! command -v dpkg-query >/dev/null 2>&1; then
-    echo "system-packages: this is no Debian; install by hand what these hold: $wanted" >&2
+    say "this is no Debian; install by hand what these hold: $wanted"
     exit 3
 fi
 
@@ -22,25 +28,41 @@ for package in $wanted; do
     [ "$status" = installed ] || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
+say "missing:$missing"
+
+# Without a terminal to ask for a password on, sudo is of use only where it needs none.
+may_sudo() {
+    command -v sudo >/dev/null 2>&1 && { sudo -n true 2>/dev/null || { [ -t 0 ] && sudo -v; }; }
+}
 
 if [ "$(id -u)" -eq 0 ]; then
     as_root="env"
-elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
-    as_root="sudo -n env"
+elif may_sudo; then
+    as_root="sudo env"
 else
-    echo "system-packages: missing:$missing" >&2
-    echo "system-packages: run as root: apt-get install$missing" >&2
+    say "this takes root: run \`make system\` as root once, or have them installed (apt-get install$missing)"
     exit 3
 fi
 
-install() {
-    echo "system-packages: installing $*" >&2
-    # What is installed starts no server: the lake runs its own.
-    $as_root DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "$@" >&2
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# Runs a command as root; what it says is shown only when it fails.
+quietly() {
+    if ! $as_root DEBIAN_FRONTEND=noninteractive "$@" >"$log" 2>&1 </dev/null; then
+        cat "$log" >&2
+        say "failed: $*"
+        exit 3
+    fi
 }
 
-echo "system-packages: missing:$missing" >&2
-$as_root apt-get update -qq >&2
+install() {
+    say "installing $*"
+    quietly apt-get install -y -qq --no-install-recommends "$@"
+}
+
+say "reading the lists of packages"
+quietly apt-get update -qq
 
 # A first installation of PostgreSQL makes a system-wide cluster, which the lake has no use for. Debian's own switch
 # against that is set only where nobody has made a cluster or chosen otherwise.
@@ -49,11 +71,21 @@ case "$missing" in
     *postgresql-15*)
         install postgresql-common
         if [ ! -e /etc/postgresql/15 ] && ! grep -qs '^[[:space:]]*create_main_cluster' "$settings"; then
-            echo "system-packages: no system-wide cluster is made (create_main_cluster = false in $settings)" >&2
-            $as_root sh -c "echo 'create_main_cluster = false' >> '$settings'"
+            say "no system-wide cluster is made (create_main_cluster = false in $settings)"
+            quietly sh -c "echo 'create_main_cluster = false' >> '$settings'"
         fi
         ;;
 esac
 
 # shellcheck disable=SC2086  # a list of package names
 install $missing
+
+# Debian starts the service of what it installs; the lake runs a memcached of its own.
+case "$missing" in
+    *memcached*)
+        if [ -d /run/systemd/system ]; then
+            say "the system's own memcached is not needed: its service is stopped and disabled"
+            quietly systemctl disable --quiet --now memcached.service
+        fi
+        ;;
+esac

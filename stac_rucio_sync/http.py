@@ -179,8 +179,11 @@ class Http:
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, Any] | None = None,
         json: Any = None,  # noqa: ANN401 - any JSON
+        attempts: int | None = None,
     ) -> T:
         """Send one request, following redirects, and give the answer to ``take`` while its body is still open.
+
+        ``attempts`` limits the tries further, where an error is an answer too.
 
         A dropped connection inside ``take`` is retried as a whole, so ``take`` must begin afresh at each call.
 
@@ -195,7 +198,7 @@ class Http:
         if self.gave_up(url):
             raise TransientError(f"{origin} failed {STRIKES} requests in a row and is asked no more in this run")
         retrying = Retrying(
-            stop=stop_after_attempt(self._patience.attempts),
+            stop=stop_after_attempt(min(self._patience.attempts, attempts or self._patience.attempts)),
             wait=self._pause,
             retry=retry_if_exception_type(TransientError),
             reraise=True,

@@ -36,6 +36,13 @@ def program(name: str) -> str:
     return found
 
 
+def _start_of(name: str) -> list[str]:
+    """Return how a command starts; Rucio's own cannot start by itself where the path of its Python holds a space."""
+    found = program(name)
+    beside = Path(found).parent == Path(sys.executable).parent
+    return [sys.executable, found] if name == "rucio" and beside else [found]
+
+
 def check(holds: bool, sentence: str) -> None:
     """Hold the demo to what it claims.
 
@@ -122,7 +129,7 @@ class Terminal:
         if not quiet:
             self.show_command(shlex.join(command))
         running = subprocess.Popen(
-            [program(command[0]), *command[1:]],
+            [*_start_of(command[0]), *command[1:]],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -21,6 +21,7 @@ from stac_rucio_sync.errors import FatalError
 from stac_rucio_sync.lake.home import ServerUser
 
 STOP_SECONDS = 15.0
+KILL_SECONDS = 5.0
 LONGEST_LOG_BYTES = 10_000_000
 POLL_SECONDS = 0.05
 _STATE_FIELD, _SESSION_FIELD, _START_FIELD = 0, 3, 19  # of /proc/PID/stat, counted after the name in brackets
@@ -197,20 +198,28 @@ class Processes:
         running = {name: record for name, record in records.items() if _session_members(record)}
         for record in running.values():
             _signal_group(record, first_signal)
-        deadline = time.monotonic() + patience
-        waiting = dict(running)
-        while waiting and time.monotonic() < deadline:
-            for record in waiting.values():
-                _reap(record)
-            waiting = {name: record for name, record in waiting.items() if _session_members(record)}
-            if waiting:
-                time.sleep(POLL_SECONDS)
-        for record in waiting.values():
+        stubborn = _wait_for_end(running, patience)
+        for record in stubborn.values():
             for pid in _session_members(record):
                 _signal(pid, signal.SIGKILL)
+        _wait_for_end(stubborn, KILL_SECONDS)
         for name in records:
             self._record_file(name).unlink(missing_ok=True)
         return list(running)
+
+
+def _wait_for_end(records: Mapping[str, ProcessRecord], seconds: float) -> dict[str, ProcessRecord]:
+    """Wait until nothing of the recorded sessions runs; return those of which something still does in the end."""
+    deadline = time.monotonic() + seconds
+    waiting = dict(records)
+    while waiting:
+        for record in waiting.values():
+            _reap(record)
+        waiting = {name: record for name, record in waiting.items() if _session_members(record)}
+        if not waiting or time.monotonic() > deadline:
+            break
+        time.sleep(POLL_SECONDS)
+    return waiting
 
 
 def _reap(record: ProcessRecord) -> None:

@@ -104,12 +104,15 @@ def _kind(value: object) -> str:
     return _JSON_NAMES.get(type(value), f"a {type(value).__name__}")
 
 
+_NAMELESS = "without it the item has no name"
+
+
 def _name(field: str, value: object) -> str:
     if not isinstance(value, str):
-        what = "missing" if value is None else f"{_kind(value)} ({str(value)[:40]}), not a text"
+        what = f"missing: {_NAMELESS}" if value is None else f"{_kind(value)} ({str(value)[:40]}), not a text"
         raise ItemError(f"{field} is {what}")
     if not value.strip():
-        raise ItemError(f"{field} is empty")
+        raise ItemError(f"{field} is empty: {_NAMELESS}")
     if "\0" in value:
         raise ItemError(f"{field} holds a NUL character")
     try:

@@ -10,7 +10,7 @@ from urllib.parse import urljoin
 from pystac_client.item_search import ItemSearch
 
 from stac_rucio_sync.errors import FatalError, UsageError
-from stac_rucio_sync.http import Http
+from stac_rucio_sync.http import Http, RefusedAnswer
 from stac_rucio_sync.model import Change, Cursor, ItemBroken, ItemRead, JsonObject
 from stac_rucio_sync.sources.cql2 import JSON, TEXT, Expression, Language, read_expression
 from stac_rucio_sync.sources.obeyed import Selection, parse_instant
@@ -20,6 +20,9 @@ from stac_rucio_sync.sources.protocol import Reading, ReadOptions, watched
 
 OVERLAP = timedelta(minutes=5)
 """An incremental read begins so much before the newest item seen: clocks differ, and transactions end late."""
+
+PROBE_ATTEMPTS = 2
+"""A server that cannot compare what it is asked to fails (pgstac: 500) each time, however often it is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class _Search:
         self._options = options
         self._source = source
         self._io = PatientIO(source.http)
+        self._probing = PatientIO(source.http, PROBE_ATTEMPTS)
         self._links = _search_links(source)
         self._conforms = [str(uri) for uri in source.landing.get("conformsTo") or ()]
         self._selection = Selection(options.collections, options.bbox, options.datetime)
@@ -94,6 +98,10 @@ class _Search:
             )
         if why := why_filter_is_unusable(lambda probe: self._one(probe, language), language):
             raise UsageError(f"{self._source.name} does not obey --filter, although it declares the extension: {why}")
+        try:
+            self._one(expression, language)
+        except RefusedAnswer as error:
+            raise UsageError(f"{self._source.name} understands filters, but not this --filter: {error}") from error
         return expression, language
 
     def _since(self) -> str | None:
@@ -117,12 +125,12 @@ class _Search:
         return since
 
     def _one(self, probe: Expression | None, language: Language) -> list[JsonObject]:
-        search = self._search(probe, language, 1)
+        search = self._search(probe, language, 1, self._probing)
         for page in search.pages_as_dicts():
             return [item for item in page["features"] if isinstance(item, dict)]
         return []
 
-    def _search(self, expression: Expression | None, language: Language, limit: int) -> ItemSearch:
+    def _search(self, expression: Expression | None, language: Language, limit: int, io: PatientIO) -> ItemSearch:
         # CQL2 text belongs to GET and JSON to POST; each is sent the other way where the server has only that.
         methods = ("GET", "POST") if isinstance(expression, str) else ("POST", "GET")
         method = next(method for method in methods if method in self._links)
@@ -130,7 +138,7 @@ class _Search:
             return ItemSearch(
                 self._links[method],
                 method=method,
-                stac_io=self._io,
+                stac_io=io,
                 limit=limit,
                 collections=list(self._options.collections) or None,
                 bbox=self._options.bbox,
@@ -147,7 +155,7 @@ class _Search:
         return self._delivered / self.reading.expected if self.reading.expected else None
 
     def _changes(self) -> Iterator[Change]:
-        search = self._search(self._expression, self._language, self._options.page_size)
+        search = self._search(self._expression, self._language, self._options.page_size, self._io)
         newest: datetime | None = None
         all_dated = True
         try:

@@ -31,9 +31,10 @@ class PatientIO(StacApiIO):
     so that no item is delivered twice and none is left out.
     """
 
-    def __init__(self, http: Http) -> None:
+    def __init__(self, http: Http, attempts: int | None = None) -> None:
         super().__init__(max_retries=None)
         self._http = http
+        self._attempts = attempts
         self.matched: int | None = None
         """How many items the server says that the latest search has."""
 
@@ -46,7 +47,8 @@ class PatientIO(StacApiIO):
     ) -> str:
         """Send one request; errors are ours, not pystac-client's."""
         how: dict[str, Any] = {"json": parameters} if method == "POST" else {"params": parameters}
-        return self._http.body(href, method=method or "GET", headers=headers, **how).decode("utf-8", "replace")
+        answer = self._http.body(href, method=method or "GET", headers=headers, attempts=self._attempts, **how)
+        return answer.decode("utf-8", "replace")
 
     def get_pages(
         self, url: str, method: str | None = None, parameters: dict[str, Any] | None = None

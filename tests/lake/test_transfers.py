@@ -60,7 +60,8 @@ def origin(lake: RunningLake, ingest: Account) -> Origin:
 def download(lake: RunningLake, account: str, did: str, folder: Path, *options: str) -> Path:
     """Download a file with the real command line client."""
     environment = {**os.environ, "RUCIO_CONFIG": lake.facts["accounts"][account]}
-    command = [str(Path(sys.executable).with_name("rucio")), "download", "--no-subdir", "--dir", str(folder)]
+    rucio = [sys.executable, str(Path(sys.executable).with_name("rucio"))]
+    command = [*rucio, "download", "--no-subdir", "--dir", str(folder)]
     done = subprocess.run(
         [*command, *options, did], env=environment, capture_output=True, text=True, timeout=60, check=False
     )

@@ -21,7 +21,7 @@ def test_rucio_download_gets_the_bytes_from_the_origin(
 
     command = Path(sys.executable).with_name("rucio")
     done = subprocess.run(
-        [command, "download", "--dir", tmp_path, str(wanted.files[0].did)],
+        [sys.executable, command, "download", "--dir", tmp_path, str(wanted.files[0].did)],
         env={**os.environ, "RUCIO_CONFIG": lake.facts["accounts"]["ingest"]},
         capture_output=True,
         text=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,3 +49,9 @@ def test_every_command_has_help_with_an_example(name: str, command: click.Comman
     for option in command.params:
         if isinstance(option, click.Option):
             assert option.help, f"{name} {option.name}"
+
+
+def test_the_options_that_the_page_on_sources_names_exist() -> None:
+    named = set(re.findall(r"--[a-z][a-z-]*", (DOCS / "sources.md").read_text()))
+    assert named
+    assert named <= {name for option in cli.commands["sync"].params for name in option.opts}

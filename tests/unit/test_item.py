@@ -52,8 +52,8 @@ def test_collection_and_id_name_an_item() -> None:
     ("fields", "sentence"),
     [
         ({"id": 5}, "id is a number"),
-        ({"id": None}, "id is missing"),
-        ({"id": ""}, "id is empty"),
+        ({"id": None}, "id is missing: without it the item has no name"),
+        ({"id": ""}, "id is empty: without it the item has no name"),
         ({"id": "a\0b"}, "id holds a NUL"),
         ({"id": "\ud800"}, "surrogate"),
         ({"collection": 7}, "collection is"),

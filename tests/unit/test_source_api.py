@@ -301,7 +301,34 @@ def test_a_server_that_answers_every_filter_with_nothing_is_refused() -> None:
         open_source(loopback.url, options=ReadOptions(filter=FILTER)).read(None)
 
 
+def test_a_filter_that_the_server_refuses_is_a_usage_error() -> None:
+    server = StacServer(_dated())
+
+    def choosy(asked: Asked) -> Answer:
+        wrong = isinstance(asked.body, dict) and asked.body.get("filter") == FILTER
+        return Answer(400) if wrong else server(asked)
+
+    with serving(choosy) as loopback, pytest.raises(UsageError, match="not this --filter: .* answers 400"):
+        open_source(loopback.url, options=ReadOptions(filter=FILTER)).read(None)
+
+
 # -------------------------------------------------------------------------------------------------------- cursor
+
+
+def test_a_server_that_fails_to_compare_updated_is_read_whole_after_two_tries() -> None:
+    server = StacServer(_dated())
+
+    def untyped(asked: Asked) -> Answer:
+        return Answer(500) if "timestamp" in str(asked.body) else server(asked)
+
+    with serving(untyped) as loopback:
+        patience = Patience(attempts=5, backoff=0.01)
+        source = open_source(loopback.url, options=ReadOptions(patience=patience))
+        changes, reading = _all(source, {"updated": NEWER, "query": [[], [], None, None]})
+        assert sum("timestamp" in str(asked.body) for asked in loopback.asked) == 2
+    assert len(changes) == 25
+    assert reading.complete
+    assert "refuses a filter by 'updated'" in reading.remarks[0]
 
 
 def test_the_next_read_asks_only_for_what_is_new() -> None:
