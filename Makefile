@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/.installed
 TESTS ?= tests
 PYTEST := $(BIN)/pytest
 
-.PHONY: help install system demo test test-slow test-unit test-pgstac bench lint format clean
+.PHONY: help install system demo test test-slow test-faults test-unit test-pgstac bench lint format clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,10 +32,13 @@ demo: system install  ## A lake, 200 items, sync, a rule, queries: the whole roa
 	@$(BIN)/python -m stac_rucio_sync.demo
 
 test: system install  ## All tests, on real servers, in under 10 minutes
-	@$(PYTEST) -m "not slow" $(TESTS)
+	@$(PYTEST) -m "not slow and not faults" $(TESTS)
 
 test-slow: system install  ## The tests that `make test` leaves out
 	@$(PYTEST) -m slow $(TESTS)
+
+test-faults: system install  ## Kill, restart, refuse, hang, fill up: a sync ends in the same state (under 20 minutes)
+	@$(PYTEST) -s --durations=0 tests/faults tests/e2e/test_killed_sync.py
 
 test-unit: install  ## Only the pure tests, in seconds
 	@$(PYTEST) -m "not slow" tests/unit

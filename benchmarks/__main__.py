@@ -8,9 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.figures import Figure
+from benchmarks.growth import memory, through
 from benchmarks.mapping import mapping, unchanged
 from benchmarks.registering import registering
 from benchmarks.rows import rows
+from benchmarks.trigger import trigger
+from benchmarks.verify import verify
 from stac_rucio_sync.lake import Lake, running_settings
 from stac_rucio_sync.lake.home import default_home
 from stac_rucio_sync.settings import Settings, load_settings
@@ -19,14 +22,19 @@ BENCHMARKS: dict[str, Callable[[Settings], list[Figure]]] = {
     "mapping": mapping,
     "unchanged": unchanged,
     "rows": rows,
+    "trigger": trigger,
     "registering": registering,
+    "verify": verify,
 }
+LONG: dict[str, Callable[[Settings], list[Figure]]] = {"memory": memory, "through": through}
+"""Ten minutes each: run where they are named."""
+EVERY = BENCHMARKS | LONG
 
 
 def main() -> None:
     """Print one line a figure; leave with 1 when one is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("names", nargs="*", choices=[*EVERY, []], metavar="NAME", help=", ".join(EVERY))
     parser.add_argument("--home", type=Path, default=default_home().with_name("bench-lake"), help="home of the lake")
     arguments = parser.parse_args()
     lake = Lake(arguments.home, say=lambda step: print(step, file=sys.stderr))
@@ -36,7 +44,7 @@ def main() -> None:
         settings = load_settings(lake_settings=running_settings(arguments.home))
         figures = []
         for name in arguments.names or BENCHMARKS:
-            for figure in BENCHMARKS[name](settings):
+            for figure in EVERY[name](settings):
                 print(figure, flush=True)
                 figures.append(figure)
     finally:

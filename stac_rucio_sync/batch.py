@@ -145,6 +145,7 @@ class Effects:
         self._mapper = Mapper(settings, tables, sizer, full=full)
         self._tables = tables
         self._lake = lake
+        self._by_trigger = settings.rucio.metadata == "postgres"
 
     def apply(self, work: BatchWork, end: ReadEnd | None) -> BatchOutcome:
         """Register a batch in Rucio, then commit its rows and states, and with the last batch the end of the read."""
@@ -158,10 +159,29 @@ class Effects:
                 settled.append(Settled(_as_registered(one, registered), registered))
         if settled:
             self._tables.upsert_rses(self._lake.known_rses())
+        if self._by_trigger:
+            settled = self._as_the_trigger_made(work, settled, outcome)
         self._commit(work, settled, end, outcome)
         for quarantined in outcome.quarantined:
             outcome.remark(f"quarantined: {quarantined.reason}")
         return outcome
+
+    def _as_the_trigger_made(self, work: BatchWork, settled: Sequence[Settled], outcome: BatchOutcome) -> list[Settled]:
+        """Return the items whose ObsCore row is what is wanted, now that their metadata are written.
+
+        What the trigger set aside is set aside with its reason. Another difference (somebody wrote metadata at the
+        same time, or keys that are not ours) is a failure: the item is not recorded, so the next run tries it again.
+        """
+        differing = self._tables.differing_rows(settled)
+        for key, difference in differing.items():
+            if difference.reason is not None:
+                outcome.set_aside(work, key, str(difference))
+            else:
+                outcome.fates[key] = Fate.FAILED
+                outcome.remark(f"failed: {difference}")
+        same = [one for one in settled if one.wanted.key not in differing]
+        outcome.rows += len(same)
+        return same
 
     def _commit(self, work: BatchWork, settled: Sequence[Settled], end: ReadEnd | None, outcome: BatchOutcome) -> None:
         """Commit in one transaction; where the database refuses a row, halve until the guilty item is found."""
@@ -169,7 +189,7 @@ class Effects:
         if end is not None and Fate.FAILED in outcome.fates.values():
             end = replace(end, cursor=None)  # what failed must be read again
         try:
-            outcome.rows += self._tables.commit(work.source, settled, quarantined, end)
+            outcome.rows += self._tables.commit(work.source, settled, quarantined, end, write_rows=not self._by_trigger)
         except RefusedError as error:
             if not settled:
                 raise

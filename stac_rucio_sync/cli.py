@@ -7,20 +7,22 @@ or the settings are wrong, 3 fatal, 130 stopped by Ctrl-C.
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from stac_rucio_sync import __version__
 from stac_rucio_sync.commands.context import Invocation
+from stac_rucio_sync.commands.stopping import leave_stopped
 from stac_rucio_sync.commands.sync import quarantine, status, sync
 from stac_rucio_sync.commands.tables import db, resolve
+from stac_rucio_sync.commands.verify import verify
 from stac_rucio_sync.errors import SyncError, UsageError
 from stac_rucio_sync.lake.commands import lake
 
 EXIT_USAGE = 2
 EXIT_FATAL = 3
-EXIT_INTERRUPTED = 130
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -51,7 +53,7 @@ def cli(context: click.Context, settings_file: Path | None, lake_home: Path | No
     context.obj = Invocation(settings_file, lake_home)
 
 
-for command in (sync, status, quarantine, db, resolve, lake):
+for command in (sync, verify, status, quarantine, db, resolve, lake):
     cli.add_command(command)
 
 
@@ -63,12 +65,21 @@ def main(arguments: list[str] | None = None) -> None:
         error.show()
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped", err=True)
-        code = EXIT_INTERRUPTED
+        _say("stopped")
+        leave_stopped()
     except SyncError as error:
-        click.echo(f"error: {error}", err=True)
+        _say(f"error: {error}")
         code = EXIT_USAGE if isinstance(error, UsageError) else EXIT_FATAL
+    except OSError as error:
+        _say(f"error: {error}")
+        code = EXIT_FATAL
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(text: str) -> None:
+    """Tell what went wrong, where anything can be told: the log's disk may be full, too."""
+    with suppress(OSError):
+        click.echo(text, err=True)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from hashlib import blake2b
 from itertools import islice
+from typing import Any
 
-from stac_rucio_sync.model import Fate, ItemKey
+from stac_rucio_sync.errors import FatalError
+from stac_rucio_sync.model import Did, Fate, ItemKey
 
 _FATES = tuple(Fate)
 _NUMBER = {fate: number for number, fate in enumerate(_FATES)}
@@ -19,7 +22,8 @@ _CACHE_KIB = 16 * 1024
 class Seen:
     """The items of one run: the fate of each so far and the fingerprint that stood before the run.
 
-    Not for use by several threads. Keys are held as 128-bit digests.
+    Not for use by several threads. Keys are held as 128-bit digests. Every method raises `FatalError` where the disk
+    takes no more.
     """
 
     def __init__(self) -> None:
@@ -37,10 +41,11 @@ class Seen:
 
     def put(self, fates: Mapping[ItemKey, tuple[Fate, str | None]]) -> None:
         """Record the latest fate of each key; the fingerprint from before the run stays the one put first."""
-        self._table.executemany(
-            "INSERT INTO seen VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET fate = excluded.fate",
-            ((_digest(key), _NUMBER[fate], before) for key, (fate, before) in fates.items()),
-        )
+        with _on_disk():
+            self._table.executemany(
+                "INSERT INTO seen VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET fate = excluded.fate",
+                ((_digest(key), _NUMBER[fate], before) for key, (fate, before) in fates.items()),
+            )
 
     def missing(self, keys: Iterable[ItemKey]) -> list[ItemKey]:
         """Return those of the keys that were never met, in their order."""
@@ -57,10 +62,12 @@ class Seen:
         """Drop the table and its file."""
         self._table.close()
 
-    def _select(self, columns: str, by_digest: Mapping[bytes, ItemKey]) -> sqlite3.Cursor:
+    def _select(self, columns: str, by_digest: Mapping[bytes, ItemKey]) -> list[tuple[Any, ...]]:
         places = ",".join("?" * len(by_digest))
         # The text holds only column names from this module and question marks.
-        return self._table.execute(f"SELECT {columns} FROM seen WHERE key IN ({places})", tuple(by_digest))  # noqa: S608
+        statement = f"SELECT {columns} FROM seen WHERE key IN ({places})"  # noqa: S608
+        with _on_disk():
+            return self._table.execute(statement, tuple(by_digest)).fetchall()
 
 
 class Once:
@@ -71,10 +78,83 @@ class Once:
 
     def first(self, text: str) -> bool:
         """Add a text; tell whether it was new."""
-        return self._table.execute("INSERT OR IGNORE INTO once VALUES (?)", (_short(text),)).rowcount == 1
+        with _on_disk():
+            return self._table.execute("INSERT OR IGNORE INTO once VALUES (?)", (_short(text),)).rowcount == 1
 
     def close(self) -> None:
         """Drop the set and its file."""
+        self._table.close()
+
+
+class ItemKeys:
+    """A set of item keys of any size, read back in batches; not for use by several threads."""
+
+    def __init__(self) -> None:
+        self._table = _private_table(
+            "CREATE TABLE keys (collection BLOB, id BLOB, PRIMARY KEY (collection, id)) WITHOUT ROWID"
+        )
+
+    def put(self, keys: Iterable[ItemKey]) -> None:
+        """Add keys."""
+        with _on_disk():
+            self._table.executemany("INSERT OR IGNORE INTO keys VALUES (?, ?)", map(_packed, keys))
+
+    def discard(self, keys: Iterable[ItemKey]) -> None:
+        """Take keys out, whether they are there or not."""
+        with _on_disk():
+            self._table.executemany("DELETE FROM keys WHERE (collection, id) = (?, ?)", map(_packed, keys))
+
+    def batches(self, size: int) -> Iterator[list[ItemKey]]:
+        """Yield the keys, sorted, at most ``size`` at a time; the set must not change meanwhile."""
+        rows = self._table.execute("SELECT collection, id FROM keys ORDER BY collection, id")
+        while batch := [ItemKey(*(_unpacked(part) for part in row)) for row in rows.fetchmany(size)]:
+            yield batch
+
+    def __len__(self) -> int:
+        return int(self._table.execute("SELECT count(*) FROM keys").fetchone()[0])
+
+    def close(self) -> None:
+        """Drop the set and its file."""
+        self._table.close()
+
+
+def _packed(key: ItemKey) -> tuple[bytes, bytes]:
+    return key.collection.encode("utf-8", "surrogatepass"), key.id.encode("utf-8", "surrogatepass")
+
+
+def _unpacked(part: bytes) -> str:
+    return part.decode("utf-8", "surrogatepass")
+
+
+class Contents:
+    """What containers hold, and which of it a run has met."""
+
+    def __init__(self) -> None:
+        self._table = _private_table(
+            "CREATE TABLE contents (container TEXT, scope TEXT, name TEXT, met INTEGER NOT NULL, "
+            "PRIMARY KEY (container, scope, name)) WITHOUT ROWID"
+        )
+
+    def add(self, container: Did, child: Did) -> None:
+        """Note that a container holds a child; again is the same."""
+        self._table.execute("INSERT OR IGNORE INTO contents VALUES (?, ?, ?, 0)", (str(container), *child))
+
+    def meet(self, container: Did, child: Did) -> bool:
+        """Note that a child is wanted in a container; tell whether it is there."""
+        met = self._table.execute(
+            "UPDATE contents SET met = 1 WHERE (container, scope, name) = (?, ?, ?)", (str(container), *child)
+        )
+        return met.rowcount == 1
+
+    def unmet(self) -> Iterator[tuple[Did, Did]]:
+        """Yield containers with the children that were never met, by container."""
+        for container, scope, name in self._table.execute(
+            "SELECT container, scope, name FROM contents WHERE met = 0 ORDER BY container, scope, name"
+        ):
+            yield Did(*container.split(":", 1)), Did(scope, name)
+
+    def close(self) -> None:
+        """Drop the table and its file."""
         self._table.close()
 
 
@@ -88,6 +168,17 @@ def _private_table(definition: str) -> sqlite3.Connection:
     table.execute(definition)
     table.execute("BEGIN")
     return table
+
+
+@contextmanager
+def _on_disk() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise FatalError(
+            f"the list of what this run has met cannot be kept on disk: {error} (free some space in the folder for "
+            "temporary files, or name another one by SQLITE_TMPDIR; the next run goes on from what was committed)"
+        ) from error
 
 
 def _short(text: str) -> bytes:

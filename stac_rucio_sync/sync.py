@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -17,14 +18,31 @@ from stac_rucio_sync.batch import BatchOutcome, BatchWork, Effects, PlanOnly
 from stac_rucio_sync.errors import FatalError, ItemError
 from stac_rucio_sync.mapping.fingerprint import fingerprint, settings_digest
 from stac_rucio_sync.mapping.item import item_key
-from stac_rucio_sync.model import Change, Fate, ItemBroken, ItemKey, ItemRead, Quarantined, ReadEnd, Report
+from stac_rucio_sync.model import (
+    Change,
+    Cursor,
+    Fate,
+    ItemBroken,
+    ItemKey,
+    ItemRead,
+    Quarantined,
+    ReadEnd,
+    Report,
+)
 from stac_rucio_sync.plan import Action, Sign, fate_of, name_of
+from stac_rucio_sync.removal import Removal
 from stac_rucio_sync.seen import Seen
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.sizes import Sizer
 from stac_rucio_sync.sources import Reading, Source
 from stac_rucio_sync.stores.postgres import PostgresStore
+from stac_rucio_sync.stores.rows import plain_keys
 from stac_rucio_sync.stores.rucio import RucioStore
+
+STOP_SECONDS = 5.0
+"""How long batches that are under way may take to end after Ctrl-C. What is cut off then is done again, as after a
+crash."""
+_CUT_OFF = "under way when the run was stopped, and not counted: the next run does it"
 
 Progress = Callable[[Report, float | None], None]
 """Called after every batch with the report so far and the part of the source that was read (0-1, None: unknown)."""
@@ -39,6 +57,8 @@ class SyncOptions:
     """Do everything again, whatever the last run recorded."""
     retry_quarantined: bool = False
     """Try items again that went to quarantine just as they are."""
+    delete: bool = False
+    """Remove what the source no longer has, where the run saw all of it and nothing failed."""
     on_action: Callable[[Action], None] | None = None
     """Is shown every line of the plan (dry run)."""
     on_progress: Progress | None = None
@@ -80,6 +100,8 @@ class SyncJob:
         self._started = datetime.now(UTC)
         self._digest = settings_digest(settings)
         self._seen = Seen()
+        self._removal = Removal(settings, tables, lake, self.report, options.on_action) if options.delete else None
+        self._nameless = 0
         self._effects: Effects | PlanOnly
         if options.dry_run:
             self._effects = PlanOnly(settings, tables, options.on_action)
@@ -113,41 +135,58 @@ class SyncJob:
         started = time.monotonic()
         try:
             if self.options.dry_run:
-                self._pass()
+                self._remove(self._pass())
             else:
                 with self.tables.lock_source(self.source.name, kind=self.source.kind, location=self.source.location):
-                    self._pass()
+                    self._remove(self._pass())
         finally:
             self.report.seconds = time.monotonic() - started
             self._seen.close()
+            if self._removal is not None:
+                self._removal.close()
         return self.report
+
+    def _remove(self, cursor: Cursor | None) -> None:
+        """Remove what is gone; the source goes on from its cursor only when all that it said was done."""
+        if self._removal is None:
+            return
+        self._removal.run(self._seen, nameless=self._nameless)
+        if cursor is not None and self.report.failed == 0 and not self.options.dry_run:
+            end = ReadEnd(cursor, self.report.complete, self._started)
+            self.tables.commit(self.source.name, [], [], end)
 
     # ------------------------------------------------------------------------------------------------ the pass
 
-    def _pass(self) -> None:
+    def _pass(self) -> Cursor | None:
+        """Read the source to its end; return where its next read may go on."""
         state = self.tables.source_state(self.source.name)
         reading = self.source.read(state.cursor if state and not self.options.full else None)
-        with ThreadPoolExecutor(self.settings.sync.workers, thread_name_prefix="batch") as pool:
-            running: dict[Future[BatchOutcome], _Taken] = {}
-            try:
-                for changes, last in _batches(reading, self.settings.sync.batch_items):
-                    self._make_room(running)
-                    taken = self._take(changes, running)
-                    if last:
-                        self._drain(running)
-                        end = self._end(
-                            reading, len(taken.before) + taken.nameless, had_items=bool(state and state.items)
-                        )
-                        self._account(taken, self._effects.apply(self._work_of(taken), end))
-                    elif taken.work or taken.quarantined:
-                        running[pool.submit(self._effects.apply, self._work_of(taken), None)] = taken
-                    else:
-                        self._account(taken, BatchOutcome())
-                    if self.options.on_progress:
-                        self.options.on_progress(self.report, reading.fraction())
-            finally:
-                # Also on Ctrl-C and on errors: what is under way is finished and counted, nothing new is begun.
-                self._drain(running)
+        pool = ThreadPoolExecutor(self.settings.sync.workers, thread_name_prefix="batch")
+        running: dict[Future[BatchOutcome], _Taken] = {}
+        try:
+            for changes, last in _batches(reading, self.settings.sync.batch_items):
+                self._make_room(running)
+                taken = self._take(changes, running)
+                if last:
+                    self._drain(running)
+                    end = self._end(reading, len(taken.before) + taken.nameless, had_items=bool(state and state.items))
+                    self._account(taken, self._effects.apply(self._work_of(taken), end))
+                elif taken.work or taken.quarantined:
+                    running[pool.submit(self._effects.apply, self._work_of(taken), None)] = taken
+                else:
+                    self._account(taken, BatchOutcome())
+                if self.options.on_progress:
+                    self.options.on_progress(self.report, reading.fraction())
+        except KeyboardInterrupt:
+            self._wind_up(running, STOP_SECONDS)
+            raise
+        except BaseException:
+            self._wind_up(running, None)
+            raise
+        finally:
+            # A batch that is still under way after Ctrl-C waits for a server; it is not waited for.
+            pool.shutdown(wait=False)
+        return reading.cursor
 
     def _end(self, reading: Reading, last: int, *, had_items: bool) -> ReadEnd:
         """Say how the read ended; it is committed in one transaction with the ``last`` items' rows."""
@@ -160,7 +199,8 @@ class SyncJob:
         for remark in reading.remarks:
             self.report.remark(remark)
         self.report.complete = reading.complete
-        return ReadEnd(reading.cursor if self.report.failed == 0 else None, reading.complete, self._started)
+        later = self.report.failed > 0 or self._removal is not None
+        return ReadEnd(None if later else reading.cursor, reading.complete, self._started)
 
     # ------------------------------------------------------------------------------------------------ one batch
 
@@ -184,6 +224,13 @@ class SyncJob:
                 if key in latest:
                     taken.superseded += 1
                 latest[key] = (change, fingerprint(change, self._digest))
+            elif self._removal is not None:
+                self._removal.note(change.key)
+            else:
+                self.report.remark("gone, by the source's own word, and kept: sync with --delete --full to remove it")
+        self._nameless += taken.nameless
+        if self._removal is not None:
+            self._removal.withdraw(latest)
         if any(key in other.before for other in running.values() for key in latest):
             self._drain(running)  # an earlier line of the same item is still under way
         self._decide(latest, taken)
@@ -226,7 +273,6 @@ class SyncJob:
             fates[key] = outcome.fates.get(key) or fate_of(taken.before[key], wanted)
         for fate in fates.values():
             report.count(fate)
-        self._seen.put({key: (fate, taken.before[key]) for key, fate in fates.items()})
         report.links_only += outcome.links_only
         report.defaulted += outcome.defaulted
         report.files += outcome.files
@@ -234,6 +280,11 @@ class SyncJob:
         report.rows += outcome.rows
         for sentence, count in outcome.remarks.items():
             report.remark(sentence, count)
+        met = {key: (fate, taken.before[key]) for key, fate in fates.items()}
+        self._seen.put(met)
+        if self._removal is not None:
+            # What is recorded has no text that PostgreSQL cannot hold.
+            self._seen.put(dict(zip(map(ItemKey, *plain_keys(list(met))), met.values(), strict=True)))
         if self.options.on_action:
             for quarantined in (*taken.quarantined, *outcome.quarantined):
                 name = name_of(quarantined.key) if quarantined.key else quarantined.position
@@ -249,6 +300,17 @@ class SyncJob:
     def _drain(self, running: dict[Future[BatchOutcome], _Taken]) -> None:
         while running:
             self._collect(running)
+
+    def _wind_up(self, running: dict[Future[BatchOutcome], _Taken], seconds: float | None) -> None:
+        """Count what is under way when a run ends early; nothing new is begun, and the first error is the one told."""
+        wait(running, timeout=seconds)
+        for future, taken in running.items():
+            if not future.done():
+                self.report.remark(_CUT_OFF, len(taken.work))
+            elif future.exception() is None:
+                with suppress(FatalError):  # a full disk, after the batch is counted
+                    self._account(taken, future.result())
+        running.clear()
 
     def _collect(self, running: dict[Future[BatchOutcome], _Taken]) -> None:
         done, _ = wait(running, return_when="FIRST_COMPLETED")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +15,8 @@ from rich.text import Text
 from stac_rucio_sync.commands.context import Invocation, open_tables
 from stac_rucio_sync.commands.parameters import BBOX, CQL2, INSTANT
 from stac_rucio_sync.commands.screen import progress_bar, show_remarks, summary, table_of
-from stac_rucio_sync.errors import SyncError, UsageError
+from stac_rucio_sync.commands.stopping import stoppable
+from stac_rucio_sync.errors import UsageError
 from stac_rucio_sync.model import Report
 from stac_rucio_sync.plan import Action
 from stac_rucio_sync.settings import Settings
@@ -44,6 +46,11 @@ EXIT_SOME_FAILED = 1
 )
 @click.option("--workers", type=click.IntRange(1, 32), help="Batches under way at a time. Default: 1.")
 @click.option("--full", is_flag=True, help="Do everything again, whatever the last run recorded.")
+@click.option(
+    "--delete",
+    is_flag=True,
+    help="Remove items that the source no longer has. It is read whole, and nothing is removed if anything failed.",
+)
 @click.option("--dry-run", is_flag=True, help="Write nothing anywhere; show the plan in = + - * ! signs.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
 @click.pass_obj
@@ -58,6 +65,7 @@ def sync(invocation: Invocation, /, location: str, **options: Any) -> None:  # n
       stac-rucio-sync sync https://stac.example.org/v1 --collection images
       stac-rucio-sync sync items.ndjson.gz --name survey --json
       stac-rucio-sync sync catalog.json --dry-run
+      stac-rucio-sync sync items.ndjson.gz --name survey --delete --dry-run
     """
     flags = {name: options[name] for name in ("sizes", "on_changed_content", "workers") if options[name] is not None}
     settings = invocation.settings({"sync": flags} if flags else None)
@@ -70,7 +78,7 @@ def sync(invocation: Invocation, /, location: str, **options: Any) -> None:  # n
             datetime=options["datetime_"],
             filter=options["filter_"],
             since=options["since"],
-            full=options["full"],
+            full=options["full"] or options["delete"],
             kind=options["kind"],
             default_collection=settings.identity.default_collection,
             allow_private=settings.sync.allow_private_addresses,
@@ -81,7 +89,7 @@ def sync(invocation: Invocation, /, location: str, **options: Any) -> None:  # n
             source,
             settings,
             tables,
-            SyncOptions(dry_run=options["dry_run"], full=options["full"]),
+            SyncOptions(dry_run=options["dry_run"], full=options["full"], delete=options["delete"]),
             as_json=options["as_json"],
         )
     leave_by(report)
@@ -92,30 +100,33 @@ def run_job(
 ) -> Report:
     """Run one sync with its progress on the screen, and print its report also when it ends early."""
     talk = Console(stderr=True)
-    job: SyncJob | None = None
-    error: BaseException | None = None
-    with progress_bar(talk, f"sync {source.name}") as draw:
-        options = SyncOptions(
-            dry_run=options.dry_run,
-            full=options.full,
-            retry_quarantined=options.retry_quarantined,
-            on_action=None if as_json or not options.dry_run else _print_action,
-            on_progress=draw,
-        )
-        job = SyncJob(source, settings, tables, RucioStore(settings), options)
-        try:
-            job.run()
-        except (SyncError, KeyboardInterrupt) as raised:
-            error = raised
+    with stoppable():
+        with progress_bar(talk, f"sync {source.name}") as draw:
+            options = replace(
+                options,
+                on_action=None if as_json or not options.dry_run else _print_action,
+                on_progress=draw,
+            )
+            job = SyncJob(source, settings, tables, RucioStore(settings), options)
+            error: BaseException | None = None
+            try:
+                job.run()
+            except BaseException as raised:  # noqa: BLE001 - whatever it is, it is raised again below the report
+                error = raised
+        _tell(job.report, talk, error, as_json=as_json)
+        if error is not None:
+            raise error
+    return job.report
+
+
+def _tell(report: Report, talk: Console, error: BaseException | None, *, as_json: bool) -> None:
+    """Print a report; how the run ended early belongs to it."""
     if as_json:
         told = {"error": str(error) or "stopped"} if error else {}
-        click.echo(orjson.dumps(job.report.as_json() | told))
+        click.echo(orjson.dumps(report.as_json() | told))
     else:
-        talk.print(Text(summary(job.report)), soft_wrap=True)
-        show_remarks(talk, job.report)
-    if error is not None:
-        raise error
-    return job.report
+        talk.print(Text(summary(report)), soft_wrap=True)
+        show_remarks(talk, report)
 
 
 def leave_by(*reports: Report) -> None:

@@ -39,7 +39,10 @@ def apply(invocation: Invocation, no_views: bool) -> None:
     if settings.database.admin_url is None:
         raise UsageError("set [database] admin_url: the role that may create schemas and roles")
     steps = apply_schema(
-        settings.database.admin_url.get_secret_value(), views=not no_views, epn_schema=settings.epn.schema_name
+        settings.database.admin_url.get_secret_value(),
+        views=not no_views,
+        epn_schema=settings.epn.schema_name,
+        base_url=settings.services.base_url,
     )
     for step in steps:
         click.echo(step)

@@ -61,7 +61,7 @@ def did_metadata(item: Item, obscore: ObsCoreRow, files: Iterable[File], fingerp
         The item. NaN and infinite numbers of its properties become null, integers beyond 64 bits the nearest double;
         NUL is removed from every text.
     obscore
-        Its row; columns without a value are left out. ``s_polygon`` is a list of degrees, ``s_bound`` is left out.
+        Its row; columns without a value are left out. ``s_polygon`` and ``s_bound`` are lists of degrees.
     files
         Its files, for ``stac:asset``.
     fingerprint
@@ -79,6 +79,8 @@ def did_metadata(item: Item, obscore: ObsCoreRow, files: Iterable[File], fingerp
             metadata[column] = value
     if obscore.s_polygon is not None:
         metadata["s_polygon"] = list(obscore.s_polygon)
+    if obscore.s_bound is not None:
+        metadata["s_bound"] = list(obscore.s_bound)
     metadata["stac:collection"] = _storable_text(item.key.collection)
     metadata["stac:id"] = _storable_text(item.key.id)
     metadata["stac:asset"] = {_storable_text(file.asset): file.did.name for file in files}

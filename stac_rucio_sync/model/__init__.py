@@ -17,6 +17,7 @@ from stac_rucio_sync.model.found import (
 )
 from stac_rucio_sync.model.identity import Did, ItemKey, JsonObject
 from stac_rucio_sync.model.read import Asset, Change, Cursor, Item, ItemBroken, ItemRead, ItemRemoved
+from stac_rucio_sync.model.removal import Gone, Kept, Removable
 from stac_rucio_sync.model.report import Fate, Report
 from stac_rucio_sync.model.rows import EpnRow, ObsCoreRow
 from stac_rucio_sync.model.wanted import File, Link, Measured, Wanted, WantedReplica
@@ -32,18 +33,21 @@ __all__ = [
     "Found",
     "FoundFile",
     "FoundState",
+    "Gone",
     "Item",
     "ItemBroken",
     "ItemKey",
     "ItemRead",
     "ItemRemoved",
     "JsonObject",
+    "Kept",
     "Link",
     "Measured",
     "ObsCoreRow",
     "Quarantined",
     "ReadEnd",
     "Registered",
+    "Removable",
     "Replica",
     "Report",
     "Rse",

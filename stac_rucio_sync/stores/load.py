@@ -141,6 +141,15 @@ class Load:
         if gone := set(known) - {row[:3] for row in replicas}:
             self._connection.execute(_DROP_REPLICAS, _columns(gone, 3))
 
+    def differing(self, rows: Rows) -> list[tuple[Any, ...]]:
+        """Return of each ObsCore row that is not there in the same words: its key, if it is missing, else where."""
+        self._stage([OBSCORE])
+        with self._connection.cursor() as cursor:
+            with cursor.copy(copy_statement(OBSCORE)) as copy:
+                for row in rows[OBSCORE]:
+                    copy.write_row(row)
+            return cursor.execute(difference_statement(OBSCORE)).fetchall()
+
     def write_rses(self, rows: Rows) -> None:
         """Add or bring up to date RSEs."""
         self._stage([RSE])
@@ -190,6 +199,23 @@ def upsert_statement(table: Table) -> str:
         f"INSERT INTO {table.fullname} ({', '.join(columns)}) "  # noqa: S608 - names of our own tables
         f"SELECT {told} FROM pg_temp.load_{table.name} l {only} "
         f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {', '.join(changes)}"
+    )
+
+
+@cache
+def difference_statement(table: Table) -> str:
+    """Return the query for what was staged and is missing or different in the table."""
+    columns = loaded_columns(table)
+    key = [column.name for column in table.primary_key]
+    same_key = " AND ".join(f"{name} = l.{name}" for name in key)
+    told = ", ".join(f"CASE WHEN t.{name} IS DISTINCT FROM l.{name} THEN '{name}' END" for name in columns)
+    old, new = (", ".join(f"{row}.{name}" for name in columns) for row in "tl")
+    return (
+        f"SELECT l.{key[0]}, t.{key[0]} IS NULL, "  # noqa: S608 - names of our own tables
+        f"CASE WHEN t.{key[0]} IS NULL THEN '{{}}' ELSE array_remove(ARRAY[{told}], NULL) END "
+        f"FROM pg_temp.load_{table.name} l "
+        f"LEFT JOIN LATERAL (SELECT * FROM {table.fullname} WHERE {same_key} OFFSET 0) t ON true "
+        f"WHERE t.{key[0]} IS NULL OR ({old}) IS DISTINCT FROM ({new})"
     )
 
 

@@ -310,6 +310,7 @@ OBSCORE = Table(
     generated("position", SPoint(), "spoint(radians(s_ra), radians(s_dec))"),
     generated("footprint", SPoly(), POLYGON),
     generated("bound", SCircle(), BOUND),
+    Column("did", Text(), info={"published": False}),
     info={
         "published_as": "ivoa.obscore",
         "utype": "ivo://ivoa.net/std/obscore#table-1.1",

@@ -23,9 +23,10 @@ from stac_rucio_sync.model import (
 )
 from stac_rucio_sync.stores.load import Load
 from stac_rucio_sync.stores.quarantine import keep, release, set_aside
+from stac_rucio_sync.stores.removal import Removals
 from stac_rucio_sync.stores.rows import Rows, plain_keys, plain_rows, plain_text, rows_of, rse_rows
 from stac_rucio_sync.stores.session import Sessions, fatal_connection_error, translated
-from stac_rucio_sync.stores.state import Place, QuarantineEntry, SourceState
+from stac_rucio_sync.stores.state import Place, QuarantineEntry, RowDifference, SourceState
 from stac_rucio_sync.stores.statements import (
     END,
     FINGERPRINTS,
@@ -33,8 +34,10 @@ from stac_rucio_sync.stores.statements import (
     FOUND_ITEMS,
     FOUND_QUARANTINED,
     RELEASE_UNMET,
+    SET_ASIDE_BY_TRIGGER,
     START,
     STATES,
+    TRIGGER_THERE,
 )
 
 T = TypeVar("T")
@@ -58,6 +61,7 @@ class PostgresStore:
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
+        self.removals = Removals(sessions)
         self._rses: frozenset[Rse] = frozenset()
         self._sources: set[str] = set()
 
@@ -215,6 +219,42 @@ class PostgresStore:
         written = self._written(write, rows)
         self._sources.add(source)
         return written
+
+    def differing_rows(self, settled: Sequence[Settled]) -> dict[ItemKey, RowDifference]:
+        """Compare ObsCore rows that a trigger made with those that are wanted.
+
+        Returns
+        -------
+        dict
+            The items whose row is missing or another one.
+
+        Raises
+        ------
+        FatalError
+            Rows are missing because there is no trigger that makes them.
+        """
+        if not settled:
+            return {}
+        rows = rows_of("", settled)
+
+        def compare(these: Rows) -> list[tuple[Any, ...]]:
+            with self._sessions.transaction() as (connection, pooled):
+                return Load(connection, pooled).differing(these)
+
+        by_publisher_did = {one.wanted.obscore.obs_publisher_did: one.wanted for one in settled}
+        found = self._written(compare, rows)
+        if any(missing for _, missing, _ in found) and not self._rows(TRIGGER_THERE, []):
+            raise FatalError(
+                "the settings say that Rucio's metadata are in PostgreSQL, but no trigger of stac-rucio-sync is on its "
+                "table: run stac-rucio-sync db apply after Rucio's server made rucio.dids in this database"
+            )
+        reasons = dict(self._rows(SET_ASIDE_BY_TRIGGER, [[str(by_publisher_did[one].did) for one, _, _ in found]]))
+        return {
+            by_publisher_did[publisher_did].key: RowDifference(
+                missing, tuple(columns), reasons.get(str(by_publisher_did[publisher_did].did))
+            )
+            for publisher_did, missing, columns in found
+        }
 
     def keep_in_quarantine(self, keys: Sequence[ItemKey]) -> None:
         """Note that a run met items that are in quarantine and stay there untried, so that its end keeps them."""

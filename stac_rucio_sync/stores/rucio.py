@@ -20,6 +20,7 @@ from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.stores.origins import ORIGIN_ATTRIBUTE, OriginRses
 from stac_rucio_sync.stores.refusals import DeniedError, ExistsError, MissingError
 from stac_rucio_sync.stores.rucio_calls import DIDS_PER_CALL, RucioCalls, did_json, in_calls
+from stac_rucio_sync.stores.rucio_removal import RucioRemoval
 from stac_rucio_sync.stores.rucio_replicas import Placed, RucioReplicas, place, replicas_of
 
 Pair = tuple[Wanted, Found | None]
@@ -38,6 +39,7 @@ class RucioStore:
         self._calls = RucioCalls(settings.rucio)
         self._origins = OriginRses(settings.origins, self._calls)
         self._replicas = RucioReplicas(self._calls, self._origins)
+        self.removal = RucioRemoval(self._calls, self._origins, self._replicas)
         self._lock = threading.Lock()
         self._scopes: set[str] = set()
         self._containers: set[Did] = set()
@@ -172,10 +174,15 @@ class RucioStore:
         sound = {number: placed.wanted for number, placed in enumerate(batch) if number not in refused}
         containers = {wanted.container for wanted in sound.values()} - self._containers
         kinds = dict.fromkeys(containers, "CONTAINER") | {wanted.did: "DATASET" for wanted in sound.values()}
+        back = {placed.wanted.did for placed in batch if placed.found is None}
         existing = {}
         for call in in_calls(kinds):
             for row in self._calls.send("get_metadata_bulk", [did_json(did) for did in call]):
-                existing[Did(row["scope"], row["name"])] = row["did_type"]
+                did = Did(row["scope"], row["name"])
+                existing[did] = row["did_type"]
+                if did in back and row["expired_at"]:
+                    # Of an item that was gone and is here again: Rucio would still delete it, and every rule on it.
+                    self._calls.send("set_metadata", did.scope, did.name, "lifetime", None)
         taken = {did for did, kind in kinds.items() if existing.get(did, kind) != kind}
         for container in sorted(containers & taken):
             raise FatalError(

@@ -95,6 +95,33 @@ class RucioCalls:
 
         return self._repeatedly(call)
 
+    def feed(self, verb: str, *arguments: Any, take: Callable[[Any], None]) -> None:  # noqa: ANN401 - as in `send`
+        """Call a method whose answer may be longer than memory, and give its entries away as they come.
+
+        Parameters
+        ----------
+        verb, arguments
+            As of `send`.
+        take
+            Takes one entry; where a connection broke, the entries come again from the first.
+
+        Raises
+        ------
+        TransientError, RefusedError, FatalError
+            As of `send`.
+        """
+
+        def call() -> None:
+            client = self._client()
+            client.streaming = True
+            try:
+                for entry in getattr(client, verb)(*arguments):
+                    take(entry)
+            finally:
+                client.streaming = False
+
+        self._repeatedly(call)
+
     def _repeatedly(self, call: Callable[[], Answer]) -> Answer:
         repeated = Retrying(
             retry=retry_if_exception_type(TransientError),

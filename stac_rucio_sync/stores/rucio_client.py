@@ -7,6 +7,7 @@ Rucio's client finds its configuration through the environment, keeps tokens per
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -51,6 +52,8 @@ _FATAL = (
     rucio_errors.NoAuthInformation,
     # An RSE that is blocked for writing (HTTP 503, but no repetition opens it).
     rucio_errors.ResourceTemporaryUnavailable,
+    # What is wrong with a connection is one of requests' own errors; what is left is a file (a disk that is full).
+    OSError,
 )
 _MISSING = (
     rucio_errors.DataIdentifierNotFound,
@@ -105,6 +108,8 @@ class LakeClient(Client):
 
     #: One renewal of the token; every other repetition is the caller's.
     AUTH_RETRIES = 1
+    #: Answers are read as they are taken, not at once: some of Rucio's verbs would hold all of a long one in memory.
+    streaming = False
 
     def __init__(self, sending: Callable[[], None], **options: Any) -> None:  # noqa: ANN401 - as Rucio declares it
         self._sending = sending
@@ -132,6 +137,8 @@ class LakeClient(Client):
         self._session = session
 
     def _send_request(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as Rucio declares it
+        if self.streaming:
+            options["stream"] = True
         answer = super()._send_request(*args, **options)  # type: ignore[no-untyped-call] # Rucio annotates in part
         if (
             answer is not None
@@ -154,19 +161,18 @@ class LakeClient(Client):
             return configured
         identity = sorted((key, value) for key, value in self.creds.items() if key != "password")
         who = (self.host, self.auth_host, self.vo, self.account, self.auth_type, identity)
-        folder = _token_folder() / sha256(json.dumps(who, default=str).encode()).hexdigest()[:32]
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = _token_folder(sha256(json.dumps(who, default=str).encode()).hexdigest()[:32])
         return None, str(folder / "expires"), str(folder / "token"), str(folder)
 
 
-def _token_folder() -> Path:
-    """Return a folder that only this user reads."""
+def _token_folder(name: str) -> Path:
+    """Make a folder that only this user reads; where the cache takes none (a full disk), one for this run alone."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stac-rucio-sync" / "tokens"
     try:
-        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (cache / name).mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError:
         return Path(tempfile.mkdtemp(prefix="stac-rucio-sync-"))
-    return cache
+    return cache / name
 
 
 def make_client(settings: Rucio, sending: Callable[[], None]) -> LakeClient:
@@ -180,7 +186,7 @@ def make_client(settings: Rucio, sending: Callable[[], None]) -> LakeClient:
         The configuration or the credentials are wrong, or the cached token is another account's.
     """
     clean_cached_config()
-    with _program_name(), redirect_stdout(sys.stderr):
+    with _program_name(), _prints_logged():
         client = LakeClient(sending, account=settings.account, timeout=settings.timeout, logger=LOG)
         if config_get("client", "auth_token_file_path", raise_exception=False, default=None):
             actual = (client.whoami() or {}).get("account")
@@ -191,6 +197,18 @@ def make_client(settings: Rucio, sending: Callable[[], None]) -> LakeClient:
                     f"{client.account}'s: give each server and account a token file of its own"
                 )
     return client
+
+
+@contextmanager
+def _prints_logged() -> Iterator[None]:
+    """Log what Rucio's client prints (a token that cannot be written): stdout is the report's, stderr may be full."""
+    said = io.StringIO()
+    try:
+        with redirect_stdout(said):
+            yield
+    finally:
+        for line in said.getvalue().splitlines():
+            LOG.warning("Rucio's client says: %s", line)
 
 
 @contextmanager

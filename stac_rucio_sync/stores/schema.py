@@ -42,7 +42,9 @@ def schema_files() -> dict[str, str]:
     raise FatalError("the SQL files of stac-rucio-sync are not where they were installed: install the package again")
 
 
-def apply_schema(admin_url: str, *, views: bool = True, epn_schema: str = "epn") -> list[str]:
+def apply_schema(
+    admin_url: str, *, views: bool = True, epn_schema: str = "epn", base_url: str | None = None
+) -> list[str]:
     """Apply the DDL; what is there already stays, rows included.
 
     Parameters
@@ -54,6 +56,8 @@ def apply_schema(admin_url: str, *, views: bool = True, epn_schema: str = "epn")
         Make ``ivoa.obscore`` and ``epn_core``.
     epn_schema
         Schema of ``epn_core``.
+    base_url
+        Address of the services, for rows of metadata that name no ``access_url``. None: as it was.
 
     Returns
     -------
@@ -84,7 +88,12 @@ def apply_schema(admin_url: str, *, views: bool = True, epn_schema: str = "epn")
             connection.execute("SET LOCAL lock_timeout = '30s'")
             connection.execute("SET LOCAL search_path = public")
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [APPLY_LOCK])
-            for name, value in (("lake.views", "on" if views else "off"), ("lake.epn_schema", epn_schema)):
+            wishes = {
+                "lake.views": "on" if views else "off",
+                "lake.epn_schema": epn_schema,
+                "lake.base_url": base_url or "",
+            }
+            for name, value in wishes.items():
                 connection.execute("SELECT set_config(%s, %s, true)", [name, value])
             before = _applied(connection)
             for at, text in files.items():

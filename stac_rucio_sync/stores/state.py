@@ -66,6 +66,24 @@ class QuarantineEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class RowDifference:
+    """How an ObsCore row that a trigger made differs from the one that is wanted."""
+
+    missing: bool
+    columns: tuple[str, ...]
+    """The columns with other values; empty where the row is missing."""
+    reason: str | None
+    """Why the trigger could not make the row, in its words; None: it set nothing aside."""
+
+    def __str__(self) -> str:
+        if self.reason:
+            return f"the metadata give no ObsCore row: {self.reason}"
+        if self.missing:
+            return "the metadata gave no ObsCore row"
+        return f"the ObsCore row has other values than are wanted in {', '.join(self.columns)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """The STAC item, and its asset unless the DID is the item's dataset, that a DID stands for."""
 

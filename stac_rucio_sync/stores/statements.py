@@ -53,3 +53,8 @@ RELEASE_UNMET = """
     DELETE FROM lake.quarantine q USING lake.source s
     WHERE s.name = %s AND q.source = s.name AND q.last_seen < coalesce(s.last_started, %s)
 """
+TRIGGER_THERE = "SELECT true FROM pg_trigger WHERE tgname = 'obscore_updated' LIMIT 1"
+SET_ASIDE_BY_TRIGGER = """
+    SELECT position, reason FROM lake.quarantine
+    WHERE source = 'rucio:metadata' AND position = ANY (%s::text[]) AND id IS NULL
+"""

@@ -16,6 +16,7 @@ from stac_rucio_sync.stores.epn import EPN
 from stac_rucio_sync.stores.obscore import OBSCORE
 
 __all__ = [
+    "DID_LINK",
     "EPN",
     "FILE",
     "ITEM",
@@ -23,9 +24,11 @@ __all__ = [
     "METADATA",
     "OBSCORE",
     "QUARANTINE",
+    "REMOVAL",
     "REPLICA",
     "RSE",
     "SCHEMA_VERSION",
+    "SETTING",
     "SOURCE",
     "loaded_columns",
     "published_columns",
@@ -93,6 +96,20 @@ QUARANTINE = Table(
     _instant("last_seen", nullable=False),
 )
 
+REMOVAL = Table(
+    "removal",
+    METADATA,
+    _text("collection", primary_key=True),
+    _text("id", primary_key=True),
+    _text("source", nullable=False, index=True),
+    _text("scope", nullable=False),
+    _text("name", nullable=False),
+    Column("metadata_keys", ARRAY(Text()), nullable=False),
+    Column("file_scopes", ARRAY(Text()), nullable=False),
+    Column("file_names", ARRAY(Text()), nullable=False),
+    _instant("begun", nullable=False),
+)
+
 RSE = Table(
     "rse",
     METADATA,
@@ -152,8 +169,22 @@ REPLICA = Table(
     _instant("updated", nullable=False),
 )
 
-_STAMPED = frozenset({"first_synced", "last_synced", "updated"})
-"""Columns that the database fills in when a row is written."""
+DID_LINK = Table(
+    "did_link",
+    METADATA,
+    _text("scope", primary_key=True),
+    _text("name", primary_key=True),
+    Column("number", Integer(), primary_key=True),
+    _text("access_url", nullable=False),
+    _text("semantics"),
+    _text("description"),
+    _text("content_type"),
+)
+
+SETTING = Table("setting", METADATA, _text("name", primary_key=True), _text("value", nullable=False))
+
+_STAMPED = frozenset({"first_synced", "last_synced", "updated", "did"})
+"""Columns that the database fills in when a row is written; ``did`` is the trigger's."""
 
 
 def loaded_columns(table: Table) -> Sequence[str]:

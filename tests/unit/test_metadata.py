@@ -61,6 +61,7 @@ def test_columns_are_bare_ours_are_prefixed_and_properties_keep_their_names() ->
         "obs_id": "i",
         "s_ra": 10.5,
         "s_polygon": [1.0, 2.0, 3.0, 2.0, 2.0, 4.0],
+        "s_bound": [2.0, 3.0, 1.0],
         "stac:collection": "c",
         "stac:id": "i",
         "stac:asset": {"red": "c..i..red.tif"},

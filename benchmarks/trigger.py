@@ -1,0 +1,184 @@
+"""Metadata turned into ObsCore rows: a row trigger that deletes and inserts, as prototypes have it, against ours."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from statistics import median
+
+import orjson
+import psycopg
+from psycopg import sql
+
+from benchmarks.figures import Figure, in_turns, ratio_of, seconds
+from benchmarks.items import items
+from stac_rucio_sync.mapping import map_item
+from stac_rucio_sync.mapping.item import parse_item
+from stac_rucio_sync.model import ItemRead
+from stac_rucio_sync.settings import Collection, Settings
+
+DIDS, ROUNDS = 2_000, 5
+
+# What both routes write to is one table with one set of indexes; what differs is the trigger on the table of metadata.
+_METADATA_TABLE = """
+    CREATE TABLE {table} (id bigint NOT NULL GENERATED ALWAYS AS IDENTITY, vo varchar NOT NULL, scope varchar NOT NULL,
+        name varchar NOT NULL, data jsonb DEFAULT '{{}}'::jsonb, UNIQUE (scope, name))
+"""
+_ROW_TRIGGER = """
+    CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF TG_OP = 'UPDATE' THEN
+            DELETE FROM lake.obscore WHERE obs_publisher_did = OLD.data ->> 'obs_publisher_did';
+        END IF;
+        INSERT INTO lake.obscore ({columns})
+            SELECT {values}
+            FROM (SELECT jsonb_populate_record(NULL::lake.obscore_metadata, NEW.data) AS made OFFSET 0) r;
+        RETURN NEW;
+    EXCEPTION WHEN not_null_violation THEN
+        RETURN OLD;
+    END
+    $$;
+    CREATE TRIGGER row_by_row AFTER INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {function}()
+"""
+_INSERT = """
+    INSERT INTO {table} (scope, name, vo, data) SELECT 'bench', d ->> 'obs_id', 'def', d FROM unnest(%s::jsonb[]) d
+    ON CONFLICT (scope, name) DO UPDATE SET data = {table}.data || EXCLUDED.data
+"""
+
+
+def trigger(settings: Settings) -> list[Figure]:
+    """Time inserts, updates of a column and of keys unknown to ObsCore, by statements of many DIDs and of one."""
+    if settings.database.admin_url is None:
+        raise AssertionError("the lake's settings name no admin")
+    url = settings.database.admin_url.get_secret_value()
+    with psycopg.connect(url, autocommit=True) as connection, _tables(connection) as (ours, theirs):
+        return list(_figures(connection, settings, ours, theirs))
+
+
+def _figures(
+    connection: psycopg.Connection, settings: Settings, ours: sql.Composable, theirs: sql.Composable
+) -> Iterator[Figure]:
+    made = {place: _metadata(settings, f"bench-{place}") for place in ("ours", "theirs")}
+
+    def clear(table: sql.Composable) -> None:
+        connection.execute(sql.SQL("TRUNCATE {}").format(table))
+        connection.execute("TRUNCATE lake.obscore")
+        connection.execute("VACUUM ANALYZE lake.obscore")
+
+    def insert(table: sql.Composable, metadata: list[str]) -> None:
+        connection.execute(sql.SQL(_INSERT).format(table=table), [metadata])
+
+    def insert_singly(table: sql.Composable, metadata: list[str]) -> None:
+        for one in metadata:
+            insert(table, [one])
+
+    def bulk(table: sql.Composable, metadata: list[str]) -> Callable[[int], float]:
+        def way(_: int) -> float:
+            clear(table)
+            return seconds(lambda: insert(table, metadata))
+
+        return way
+
+    def single(table: sql.Composable, metadata: list[str]) -> Callable[[int], float]:
+        def way(_: int) -> float:
+            clear(table)
+            with connection.transaction():
+                return seconds(lambda: insert_singly(table, metadata[: DIDS // 4]))
+
+        return way
+
+    def update(table: sql.Composable, metadata: list[str], change: str) -> Callable[[int], float]:
+        def way(number: int) -> float:
+            clear(table)
+            insert(table, metadata)
+            statement = sql.SQL("UPDATE {} SET data = data || jsonb_build_object({}, {}::text)").format(
+                table, sql.Literal(change), sql.Literal(number)
+            )
+            return seconds(lambda: connection.execute(statement))
+
+        return way
+
+    def bare(_: int) -> float:
+        """Write the rows alone, by one INSERT from ready tuples: indexes and generated columns, nothing else."""
+        clear(ours)
+        insert(ours, made["ours"])
+        connection.execute("CREATE TEMPORARY TABLE IF NOT EXISTS ready AS SELECT * FROM lake.obscore")
+        columns = _columns(connection)
+        clear(ours)
+        return seconds(
+            lambda: connection.execute(
+                sql.SQL("INSERT INTO lake.obscore ({0}) SELECT {0} FROM ready").format(sql.SQL(", ").join(columns))
+            )
+        )
+
+    index_time = median([bare(number) for number in range(3)])
+    works = (
+        ("inserts", 1.0, DIDS, bulk(ours, made["ours"]), bulk(theirs, made["theirs"])),
+        ("updates", 1.0, DIDS, update(ours, made["ours"], "obs_title"), update(theirs, made["theirs"], "obs_title")),
+        (
+            "updates of other keys",
+            1.0,
+            DIDS,
+            update(ours, made["ours"], "note"),
+            update(theirs, made["theirs"], "note"),
+        ),
+        (
+            "inserts, one DID a statement (no target)",
+            0.0,
+            DIDS // 4,
+            single(ours, made["ours"]),
+            single(theirs, made["theirs"]),
+        ),
+    )
+    for name, wanted, count, our_way, their_way in works:
+        our_times, their_times = in_turns(ROUNDS, our_way, their_way)
+        share = f"; the rows alone, by one INSERT, {DIDS / index_time:,.0f}/s" if name == "inserts" else ""
+        yield Figure(
+            f"trigger: {name}",
+            ratio_of(our_times, their_times),
+            wanted,
+            "× the row trigger",
+            f"{count / median(our_times):,.0f} DIDs/s, row trigger {count / median(their_times):,.0f}{share}",
+        )
+
+
+def _metadata(settings: Settings, collection: str) -> list[str]:
+    sky = settings.model_copy(update={"collections": {collection: Collection(frame="sky")}})
+    reads = (ItemRead(item, None, "made") for item in items(DIDS, collection=collection))
+    return [orjson.dumps(map_item(parse_item(read, sky), sky, {}, "f").metadata).decode() for read in reads]
+
+
+def _columns(connection: psycopg.Connection) -> list[sql.Composable]:
+    found = connection.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = 'lake.obscore_metadata'::regclass ORDER BY attnum"
+    )
+    return [sql.Identifier(name) for (name,) in found.fetchall()]
+
+
+@contextmanager
+def _tables(connection: psycopg.Connection) -> Iterator[tuple[sql.Composable, sql.Composable]]:
+    """Make two tables of metadata, one with our triggers and one with the row trigger."""
+    schema = f"bench_{uuid.uuid4().hex[:8]}"
+    ours, theirs, function = (sql.Identifier(schema, name) for name in ("ours", "theirs", "keep_row"))
+    connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+    try:
+        for table in (ours, theirs):
+            connection.execute(sql.SQL(_METADATA_TABLE).format(table=table))
+        connection.execute("SELECT lake.attach_metadata_trigger(%s)", [f"{schema}.ours"])
+        columns = _columns(connection)
+        values = [
+            sql.SQL("(r.made).{}::timestamp" if "obs_release_date" in name.as_string(None) else "(r.made).{}").format(
+                name
+            )
+            for name in columns
+        ]
+        connection.execute(
+            sql.SQL(_ROW_TRIGGER).format(
+                function=function, table=theirs, columns=sql.SQL(", ").join(columns), values=sql.SQL(", ").join(values)
+            )
+        )
+        yield ours, theirs
+    finally:
+        connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
+        connection.execute("TRUNCATE lake.obscore")
