@@ -21,7 +21,7 @@ from stac_rucio_sync.stores.postgres import PostgresStore
 from stac_rucio_sync.stores.rows import rows_of
 from stac_rucio_sync.stores.tables import ITEM, OBSCORE
 
-BATCHES, ITEMS, ROUNDS = 8, 250, 7
+BATCHES, ITEMS, ROUNDS = 4, 500, 7
 
 
 def rows(settings: Settings) -> list[Figure]:

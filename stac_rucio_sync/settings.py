@@ -113,7 +113,7 @@ class Sync(_Section):
     """The job."""
 
     sizes: Literal["item", "head", "stream"] = "item"
-    batch_items: int = Field(default=250, ge=1, le=500)
+    batch_items: int = Field(default=500, ge=1, le=500)
     workers: int = Field(default=1, ge=1, le=32)
     on_changed_content: Literal["new", "quarantine"] = "new"
     connections_per_host: int = Field(default=4, ge=1, le=64)
