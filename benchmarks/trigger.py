@@ -124,8 +124,8 @@ def _figures(
             update(theirs, made["theirs"], "note"),
         ),
         (
-            "inserts, one DID a statement (no target)",
-            0.0,
+            "inserts, one DID a statement",
+            1.0,
             DIDS // 4,
             single(ours, made["ours"]),
             single(theirs, made["theirs"]),
