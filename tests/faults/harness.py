@@ -26,6 +26,8 @@ from tests.conftest import RunningLake
 ORIGIN = "https://archive.example.org"
 _LONGEST = 300.0
 """Seconds that a run may take."""
+_INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+"""A process whose parents were started in the background ignores SIGINT; the trial is about one that does not."""
 _LEFT_OUT = frozenset(
     {
         *("first_synced", "last_synced", "updated", "last_started", "last_ended", "last_complete"),
@@ -111,7 +113,7 @@ class Trial:
 
     def start(self, *, stderr: Any = subprocess.DEVNULL, stdout: Any = subprocess.PIPE) -> subprocess.Popen[bytes]:
         """Start a sync; its JSON report comes on stdout."""
-        program = f"{self.preface}\nfrom stac_rucio_sync.cli import main; main()"
+        program = f"{_INTERRUPTIBLE}\n{self.preface}\nfrom stac_rucio_sync.cli import main; main()"
         command = [sys.executable, "-c", program, "--home", str(self.lake.home), "sync", str(self.file)]
         command += ["--name", self.scope, "--json", "--workers", str(self.workers)]
         environment = {
