@@ -24,8 +24,8 @@ from stac_rucio_sync.stores.rucio import RucioStore
 from stac_rucio_sync.sync import SyncJob, SyncOptions
 
 MANY, THROUGH = 1_000_000, 30_000
-ASSETS = 2
-"""Make an item about 1.5 kB."""
+ASSETS = 5
+"""Make an item 1.5 kB."""
 MOST_MEGABYTES = 300
 _PIECE = 1000
 _PAUSE = 0.5

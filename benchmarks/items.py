@@ -10,7 +10,7 @@ ORIGIN = "https://archive.example.org"
 
 
 def items(count: int, *, collection: str, assets: int = 4, start: int = 0) -> Iterator[dict[str, Any]]:
-    """Yield STAC items of about 1.5 kB, each asset with a size and a checksum."""
+    """Yield STAC items (500 bytes, and 200 an asset), each asset with a size and a checksum."""
     for number in range(start, start + count):
         yield _item(number, collection, assets)
 
