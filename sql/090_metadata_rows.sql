@@ -128,9 +128,11 @@ CREATE OR REPLACE FUNCTION lake.row_of_metadata(metadata jsonb) RETURNS lake.obs
     LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-    made lake.obscore_metadata := jsonb_populate_record(NULL::lake.obscore_metadata, metadata);
+    made lake.obscore_metadata;
     written text[];
 BEGIN
+    made.calib_level := NULL; -- a record of nulls: keys that are not there need no conversion then
+    made := jsonb_populate_record(made, metadata);
     IF coalesce(made.obs_publisher_did = '', true) OR coalesce(made.obs_id = '', true)
         OR coalesce(made.obs_collection = '', true) OR made.calib_level IS NULL
     THEN
@@ -220,25 +222,39 @@ END
 $$;
 COMMENT ON FUNCTION lake.metadata_fault IS 'the sentence that says why metadata give no row: key and value';
 
--- write_rows(dids, metadata): the rows of some DIDs, as one statement. It is made from the columns of the type, so no
+-- write_rows(dids, metadata): the rows of some DIDs, by few statements. It is made from the columns of the type, so no
 -- list of forty names can go astray. A row belongs to one DID; where two claim one obs_publisher_did, the one that it
 -- names (ivo://authority/path?scope:name) has it, else the one that had it first. A row that the sync wrote is handed
 -- over to the DID that it names. What comes back are the DIDs that did not get (or lost) their row, and why.
+--
+-- keep_row(did, metadata, fresh) is for the one DID that a statement of Rucio's plugin writes: the plain cases, without
+-- arrays and joins. Where there is more to it, it says false or fails, and write_rows is to see to it.
 DO $make$
 DECLARE
     plain text;
     of_row text;
     of_wanted text;
     of_excluded text;
+    plain_rest text;
+    wanted_rest text;
+    place_of_row text;
+    place_wanted text;
+    keys text[];
+    place CONSTANT text[] := ARRAY['s_ra', 's_dec', 's_polygon', 's_bound'];
 BEGIN
-    SELECT string_agg(attname, ', ' ORDER BY attnum),
-        string_agg('o.' || attname, ', ' ORDER BY attnum),
-        string_agg(
-            'w.' || attname || CASE attname WHEN 'obs_release_date' THEN '::timestamp' ELSE '' END, ', ' ORDER BY attnum
-        ),
-        string_agg('EXCLUDED.' || attname, ', ' ORDER BY attnum)
-    INTO plain, of_row, of_wanted, of_excluded
-    FROM pg_attribute WHERE attrelid = 'lake.obscore_metadata'::regclass AND attnum > 0 AND NOT attisdropped;
+    SELECT string_agg(name, ', ' ORDER BY attnum),
+        string_agg('o.' || name, ', ' ORDER BY attnum),
+        string_agg(value, ', ' ORDER BY attnum),
+        string_agg('EXCLUDED.' || name, ', ' ORDER BY attnum),
+        string_agg(name, ', ' ORDER BY attnum) FILTER (WHERE name <> ALL (place)),
+        string_agg(value, ', ' ORDER BY attnum) FILTER (WHERE name <> ALL (place)),
+        string_agg('o.' || name, ', ' ORDER BY attnum) FILTER (WHERE name = ANY (place)),
+        string_agg(value, ', ' ORDER BY attnum) FILTER (WHERE name = ANY (place))
+    INTO plain, of_row, of_wanted, of_excluded, plain_rest, wanted_rest, place_of_row, place_wanted
+    FROM pg_attribute,
+        LATERAL (SELECT attname AS name, 'w.' || attname ||
+            CASE attname WHEN 'obs_release_date' THEN '::timestamp' ELSE '' END AS value OFFSET 0) column_
+    WHERE attrelid = 'lake.obscore_metadata'::regclass AND attnum > 0 AND NOT attisdropped;
 
     EXECUTE format($function$
 CREATE OR REPLACE FUNCTION lake.write_rows(dids text[], metadata jsonb[])
@@ -293,6 +309,42 @@ BEGIN
 END
 $body$
     $function$, plain, of_row, of_wanted, of_excluded);
+
+    -- An UPDATE that does not name what the generated columns are made of does not make them again.
+    EXECUTE format($function$
+CREATE OR REPLACE FUNCTION lake.keep_row(this_did text, metadata jsonb, fresh boolean) RETURNS boolean
+    LANGUAGE plpgsql
+AS $body$
+DECLARE
+    w CONSTANT lake.obscore_metadata := lake.row_of_metadata(metadata);
+    kept boolean;
+BEGIN
+    IF NOT fresh THEN
+        UPDATE lake.obscore o SET (%4$s) = ROW(%5$s)
+        WHERE o.obs_publisher_did = w.obs_publisher_did AND o.did = this_did
+            AND (%6$s) IS NOT DISTINCT FROM (%7$s) AND NOT EXISTS (%8$s);
+        IF FOUND THEN
+            RETURN true;
+        END IF;
+        UPDATE lake.obscore o SET (%1$s) = ROW(%3$s)
+        WHERE o.obs_publisher_did = w.obs_publisher_did AND o.did = this_did AND NOT EXISTS (%8$s);
+        IF FOUND THEN
+            RETURN true;
+        END IF;
+    END IF;
+    INSERT INTO lake.obscore (did, %1$s) VALUES (this_did, %3$s) RETURNING NOT EXISTS (%8$s) INTO kept;
+    RETURN kept;
+END
+$body$
+    $function$, plain, of_row, of_wanted, plain_rest, wanted_rest, place_of_row, place_wanted,
+        $$SELECT FROM lake.quarantine q WHERE q.source = 'rucio:metadata' AND q.position = this_did AND q.id IS NULL$$);
+
+    SELECT array_agg(attname::text ORDER BY attnum) INTO keys
+    FROM pg_attribute WHERE attrelid = 'lake.obscore_metadata'::regclass AND attnum > 0 AND NOT attisdropped;
+    EXECUTE format(
+        'CREATE OR REPLACE FUNCTION lake.obscore_keys() RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE '
+        'RETURN %L::text[]', keys
+    );
 END
 $make$;
 

@@ -365,6 +365,42 @@ def test_unchanged_columns_do_not_touch_the_row(rucio: Rucio, admin: psycopg.Con
     assert admin.execute("SELECT ctid, xmin FROM lake.obscore").fetchall() == before
 
 
+def test_a_position_that_changes_takes_its_geometry_with_it(rucio: Rucio, admin: psycopg.Connection) -> None:
+    what = "(position::text, footprint::text, bound::text, obs_title)"
+    elsewhere = {
+        "s_ra": 100.5,
+        "s_dec": -9.5,
+        "s_polygon": [100, -10, 101, -10, 101, -9],
+        "s_bound": [100.5, -9.5, 0.8],
+    }
+    rucio.set("a", **metadata_of(1, **elsewhere))
+    wanted = rows(admin, what)
+    rucio.set("a", **metadata_of(1))
+    assert rows(admin, what) != wanted
+    rucio.set("a", **elsewhere)
+    assert rows(admin, what) == wanted
+
+
+def test_a_write_that_changes_nothing_gives_a_lost_row_back(rucio: Rucio, admin: psycopg.Connection) -> None:
+    rucio.set("a", **metadata_of(1))
+    admin.execute("DELETE FROM lake.obscore")
+    rucio.connection.execute("UPDATE dids SET data = data")
+    assert rows(admin) == ["tile-1"]
+
+
+@pytest.mark.parametrize("written", ['"obs_id"', '["obs_id"]', "7", "null", None])
+def test_metadata_that_are_no_object_never_fail(rucio: Rucio, admin: psycopg.Connection, written: str | None) -> None:
+    rucio.set("a", **metadata_of(1))
+    rucio.connection.execute("UPDATE dids SET data = %s", [written])
+    assert rows(admin) == []
+    rucio.connection.execute("INSERT INTO dids (scope, name, vo, data) VALUES ('stac', 'b', 'def', %s)", [written])
+    rucio.connection.execute("UPDATE dids SET data = %s", [written])
+    assert rows(admin) == []
+    assert set(aside(admin).values()) <= {"the metadata are no JSON object"}
+    rucio.connection.execute("UPDATE dids SET data = '{}'")
+    assert aside(admin) == {}
+
+
 def test_links_of_the_ska_convention_are_kept(rucio: Rucio, admin: psycopg.Connection) -> None:
     link = {"access_url": "https://x.example/1", "semantics": "#preview", "description": "A picture"}
     rucio.set("a", datalinks=[link, {"access_url": "https://x.example/2"}])
