@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.conftest import RunningLake
@@ -17,8 +19,23 @@ from tests.stumbling import stumbling
 pytestmark = pytest.mark.faults
 
 COUNT = 1000
-ENOUGH_SECONDS = 2.5
-"""Until the first batches are through."""
+LONGEST_WAIT = 60.0
+"""Seconds until a run must have committed its first batch."""
+
+
+def committed(trial: Trial) -> int:
+    """Return how many items of a trial the tables hold."""
+    with psycopg.connect(trial.lake.settings.database_url()) as connection:
+        row = connection.execute("SELECT count(*) FROM lake.item WHERE scope = %s", [trial.scope]).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def wait_until(happened: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + LONGEST_WAIT
+    while not happened():
+        assert time.monotonic() < deadline, f"{what}: not within {LONGEST_WAIT:.0f} seconds"
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -27,7 +44,7 @@ def test_a_stopped_run_tells_its_report_and_leaves_the_source_free(
 ) -> None:
     trial = make_trial(COUNT, batch_items=50)
     with trial.start() as process:
-        time.sleep(ENOUGH_SECONDS)
+        wait_until(lambda: committed(trial) > 0, "the first batch is committed")
         process.send_signal(number)
         began = time.monotonic()
         code, report = ended(process)
@@ -35,8 +52,9 @@ def test_a_stopped_run_tells_its_report_and_leaves_the_source_free(
     assert (code, report["error"]) == (130, "stopped")
     assert 0 < report["added"] < COUNT
     assert len(trial.snapshot()["lake.item"]) >= report["added"]
+    before = committed(trial)
     with trial.start() as process:  # the lock is free
-        time.sleep(ENOUGH_SECONDS)
+        wait_until(lambda: committed(trial) > before, "the next batch is committed")
         process.send_signal(number)
         _, again = ended(process)
     assert again["unchanged"] >= report["added"]
@@ -46,15 +64,21 @@ def test_a_stopped_run_tells_its_report_and_leaves_the_source_free(
 def test_a_run_that_waits_for_a_server_stops_too(
     lake: RunningLake, make_trial: Callable[..., Trial], tmp_path: Path, times: int
 ) -> None:
-    def hangs(_: bytes) -> str | None:
-        return "hang" if time.monotonic() > began + ENOUGH_SECONDS else None
+    hang, hung = threading.Event(), threading.Event()
 
-    began = time.monotonic()
+    def hangs(_: bytes) -> str | None:
+        if hang.is_set():
+            hung.set()
+            return "hang"
+        return None
+
     with stumbling(lake, tmp_path, hangs) as (config, _):
         trial = make_trial(COUNT, batch_items=50)
         trial.environment = {"STAC_RUCIO_SYNC_RUCIO__CONFIG": str(config), "XDG_CACHE_HOME": str(tmp_path)}
         with trial.start(stderr=subprocess.DEVNULL) as process:
-            time.sleep(ENOUGH_SECONDS + 1.5)
+            wait_until(lambda: committed(trial) > 0, "the first batch is committed")
+            hang.set()
+            assert hung.wait(LONGEST_WAIT)
             stopped = time.monotonic()
             process.send_signal(signal.SIGINT)
             if times == 2:
