@@ -146,7 +146,7 @@ BEGIN
     END IF;
     -- The sync says what bounds its footprints; of others' metadata it is found out, or no search by place meets them.
     IF made.s_bound IS NULL AND (made.s_ra IS NOT NULL OR made.s_polygon IS NOT NULL OR made.s_region IS NOT NULL)
-        AND NOT metadata ? 'stac:fingerprint'
+        AND metadata ->> 'stac:fingerprint' IS NULL
     THEN
         IF made.s_polygon IS NULL THEN
             written := regexp_match(

@@ -97,13 +97,20 @@ BEGIN
 END
 $$;
 
+CREATE OR REPLACE FUNCTION lake.describes(metadata jsonb) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN coalesce(
+        metadata ->> 'obs_publisher_did', metadata ->> 'obs_collection', metadata ->> 'obs_id', metadata ->> 'calib_level'
+    ) IS NOT NULL;
+COMMENT ON FUNCTION lake.describes IS
+    'whether metadata have a required key: a DID with none (or nulls, which a removal leaves) is no matter of ours';
+
 CREATE OR REPLACE FUNCTION lake.metadata_changed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
     SET plan_cache_mode = force_generic_plan -- planning costs more than the work, where a statement writes one DID
 AS $$
 DECLARE
-    required CONSTANT text[] := ARRAY['obs_publisher_did', 'obs_collection', 'obs_id', 'calib_level'];
     ours CONSTANT text[] := ARRAY['obs_publisher_did', 'obs_collection', 'obs_id', 'calib_level', 'datalinks'];
     this_did text;
     described jsonb;
@@ -141,7 +148,7 @@ BEGIN
             THEN
                 single := false;
             ELSIF described <> former AND former || (described - lake.obscore_keys()) = described
-                AND described ? 'stac:fingerprint' = former ? 'stac:fingerprint'
+                AND (described ->> 'stac:fingerprint' IS NULL) = (former ->> 'stac:fingerprint' IS NULL)
             THEN
                 RETURN NULL; -- only keys that ObsCore does not know; where nothing changed, the row is wanted anew
             ELSIF lake.keep_row(this_did, described, fresh => TG_OP = 'INSERT') THEN
@@ -174,7 +181,7 @@ BEGIN
             ) gone;
             SELECT array_agg(did) INTO left_dids FROM (
                 SELECT scope || ':' || name AS did FROM old_dids
-                EXCEPT SELECT scope || ':' || name FROM new_dids WHERE data ?| required
+                EXCEPT SELECT scope || ':' || name FROM new_dids WHERE lake.describes(data)
             ) gone;
         END IF;
 
@@ -196,7 +203,7 @@ BEGIN
                 FROM (
                     SELECT scope || ':' || name AS did, data,
                         (row_number() OVER (ORDER BY data ->> 'obs_publisher_did') - 1) / 1000 AS number
-                    FROM new_dids WHERE data ?| required
+                    FROM new_dids WHERE lake.describes(data)
                 ) numbered
                 GROUP BY number ORDER BY number
             LOOP

@@ -6,7 +6,7 @@ because a greater thing is missing has no line of its own: a dataset that is not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from stac_rucio_sync.addresses import without_default_port
@@ -131,15 +131,39 @@ def settled_of(held: HeldItem) -> Settled:
     return Settled(held.placed.wanted, Registered(held.placed.wanted.key, tuple(registered), links=held.placed.links))
 
 
-def row_differences(held: Iterable[HeldItem], differences: Iterable[RowDifference]) -> Iterator[Action]:
+def row_differences(
+    held: Collection[HeldItem], differences: Iterable[RowDifference], *, by_trigger: bool = False
+) -> Iterator[Action]:
     """Yield the lines of differing rows.
 
     The reason with which a place that has no RSE stays a link is left out of account: it quotes what Rucio answered.
+
+    Parameters
+    ----------
+    held
+        What is wanted and what Rucio holds.
+    differences
+        Of the rows of these items.
+    by_trigger
+        A trigger makes ObsCore rows of all metadata keys: other users' keys are in them, and no repair takes these.
     """
     places = {(*one.placed.wanted.key, link.name) for one in held for link in one.placed.links}
+    others = {one.placed.wanted.obscore.obs_publisher_did: _others_keys(one) for one in held} if by_trigger else {}
     for difference in differences:
-        if difference.columns != ("reason",) or difference.key not in places:
+        if difference.columns == ("reason",) and difference.key in places:
+            continue
+        keys = others.get(difference.key[0], set()) if difference.table == "obscore" else set()
+        if difference.columns and keys.issuperset(difference.columns):
+            why = f"another user's metadata in Rucio say so: {', '.join(difference.columns)}"
+            yield Action(Sign.ERROR, "obscore row", " ".join(difference.key), why)
+        else:
             yield row_action(difference)
+
+
+def _others_keys(held: HeldItem) -> set[str]:
+    """Return the metadata keys of the dataset that neither are wanted nor were ever the sync's."""
+    there = {key for key, value in held.metadata.items() if value is not None}
+    return there - held.placed.wanted.metadata.keys() - set(surplus_keys(held))
 
 
 def row_action(difference: RowDifference, why: str = "") -> Action:

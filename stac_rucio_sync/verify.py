@@ -109,6 +109,7 @@ class VerifyJob:
         self.options = options
         self.report = VerifyReport(source.name, repaired=options.repair)
         self._digest = settings_digest(settings)
+        self._by_trigger = settings.rucio.metadata == "postgres"
         self._seen = Seen()
         self._contents = Contents()
         self._containers: set[Did] = set()
@@ -267,7 +268,7 @@ class VerifyJob:
             tuple(did): one.placed.wanted.key for one in held for did in one.placed.files
         }
         for difference in self.rows.differences(rows):
-            for action in row_differences(held, [difference]):
+            for action in row_differences(held, [difference], by_trigger=self._by_trigger):
                 key = of_row.get(difference.key[:1]) or of_key.get(difference.key[:2]) or of_file[difference.key[:2]]
                 yield key, action
 
@@ -327,7 +328,7 @@ class VerifyJob:
                     Action(Sign.REMOVE, "item", name_of(key), "no longer in the source: sync --delete removes it")
                 )
                 self.report.remaining += self.options.repair
-        for rows in _chunks(self.rows.foreign(obscore=self.settings.rucio.metadata == "json")):
+        for rows in _chunks(self.rows.foreign(by_trigger=self._by_trigger)):
             for row in rows:
                 self._tell(row_action(row, "no item accounts for it"))
             if self.options.repair:

@@ -92,20 +92,21 @@ class AuditRows:
             found.extend(_too_many(connection, rows))
         return found
 
-    def foreign(self, *, obscore: bool) -> Iterator[RowDifference]:
+    def foreign(self, *, by_trigger: bool) -> Iterator[RowDifference]:
         """Yield rows that no item of any source accounts for; memory does not grow with their number.
 
         Parameters
         ----------
-        obscore
-            Look at ObsCore, too: not where a trigger writes rows for what other users of Rucio describe.
+        by_trigger
+            A trigger makes ObsCore rows of what other users of Rucio describe: rows of a DID are no leftovers then.
         """
         for table, condition in _FOREIGN.items():
-            if table is not OBSCORE or obscore:
-                keys = ", ".join(f"t.{name}" for name in _key(table))
-                statement = f"SELECT {keys} FROM {table.fullname} t WHERE {condition}"  # noqa: S608 - constants above
-                for row in self._stream(statement):
-                    yield RowDifference(table.name, row, wanted=False, there=True)
+            keys = ", ".join(f"t.{name}" for name in _key(table))
+            statement = f"SELECT {keys} FROM {table.fullname} t WHERE {condition}"  # noqa: S608 - constants above
+            if table is OBSCORE and by_trigger:
+                statement += " AND t.did IS NULL"
+            for row in self._stream(statement):
+                yield RowDifference(table.name, row, wanted=False, there=True)
 
     def _stream(self, statement: str) -> Iterator[tuple[Any, ...]]:
         try:

@@ -56,7 +56,6 @@ class RucioAudit:
         self._origins = _StandingOrigins(settings.origins, self._calls)
         self._replicas = RucioReplicas(self._calls, self._origins)
         self._plugin = PLUGINS[settings.rucio.metadata]
-        self._breaks_off = False
 
     @property
     def requests(self) -> int:
@@ -121,16 +120,33 @@ class RucioAudit:
         return metadata
 
     def _metadata_rows(self, dids: list[dict[str, str]]) -> list[dict[str, Any]]:
-        # The external plugin breaks off at a DID that it knows nothing of. Asked for what datasets inherit from their
-        # containers, too, Rucio passes over these; we write nothing at containers.
-        if not self._breaks_off:
-            try:
-                return list(self._calls.send("get_metadata_bulk", dids, plugin=self._plugin))
-            except (MissingError, TransientError):
-                if self._plugin != PLUGINS["postgres"]:
-                    raise
-                self._breaks_off = True  # to find that out took all repetitions
-        return list(self._calls.send("get_metadata_bulk", dids, inherit=True, plugin=self._plugin))
+        if self._plugin != PLUGINS["postgres"]:
+            return list(self._calls.send("get_metadata_bulk", dids, plugin=self._plugin))
+        try:
+            return list(self._calls.send_once("get_metadata_bulk", dids, plugin=self._plugin))
+        except (MissingError, TransientError):
+            pass  # the external plugin breaks off at a DID that it knows nothing of; or the server is unwell
+        # Asked for what the datasets inherit from their containers, too, Rucio passes over these: that tells which of
+        # them have nothing. It does not tell whose the rest is, so that is asked for again.
+        inherited = self._calls.send("get_metadata_bulk", dids, inherit=True, plugin=self._plugin)
+        described = {Did(row["scope"], row["name"]) for row in inherited if len(row) > len(Did._fields)}
+        return self._in_halves([did for did in dids if Did(**did) in described])
+
+    def _in_halves(self, dids: list[dict[str, str]]) -> list[dict[str, Any]]:
+        """Return the metadata of datasets of which some may have none, but what is their containers'."""
+        if not dids:
+            return []
+        send = self._calls.send_once if len(dids) > 1 else self._calls.send
+        try:
+            return list(send("get_metadata_bulk", dids, plugin=self._plugin))
+        except MissingError:
+            if len(dids) == 1:
+                return []
+        except TransientError:
+            if len(dids) == 1:
+                raise
+        middle = len(dids) // 2
+        return self._in_halves(dids[:middle]) + self._in_halves(dids[middle:])
 
     def children(self, container: Did, take: Callable[[Did], None]) -> None:
         """Give away all that a container holds, one by one; after a broken connection it begins anew."""

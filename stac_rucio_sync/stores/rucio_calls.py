@@ -88,12 +88,15 @@ class RucioCalls:
         FatalError
             Wrong credentials or configuration, or an RSE that is closed for writing.
         """
+        return self._repeatedly(lambda: self._call(verb, arguments, options))
 
-        def call() -> Any:  # noqa: ANN401 - as above
-            answer = getattr(self._client(), verb)(*arguments, **options)
-            return list(answer) if isinstance(answer, Iterator) else answer
+    def send_once(self, verb: str, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - as in `send`
+        """Call a method as `send` does, but do not repeat it: for answers that may break off for a reason."""
+        return self._call_once(lambda: self._call(verb, arguments, options))
 
-        return self._repeatedly(call)
+    def _call(self, verb: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:  # noqa: ANN401 - as in `send`
+        answer = getattr(self._client(), verb)(*arguments, **options)
+        return list(answer) if isinstance(answer, Iterator) else answer
 
     def feed(self, verb: str, *arguments: Any, take: Callable[[Any], None]) -> None:  # noqa: ANN401 - as in `send`
         """Call a method whose answer may be longer than memory, and give its entries away as they come.

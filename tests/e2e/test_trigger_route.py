@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,45 +13,26 @@ import psycopg
 import pytest
 
 from benchmarks.items import items
-from stac_rucio_sync.lake import Lake, running_settings
-from stac_rucio_sync.lake.home import default_home
 from stac_rucio_sync.mapping import map_item
 from stac_rucio_sync.mapping.item import parse_item
 from stac_rucio_sync.model import ItemRead, Registered, Report, Settled
-from stac_rucio_sync.settings import Settings, load_settings
+from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.sources import ReadOptions, open_source
 from stac_rucio_sync.stores.postgres import PostgresStore
 from stac_rucio_sync.stores.rucio import RucioStore
 from stac_rucio_sync.stores.rucio_client import make_client
 from stac_rucio_sync.stores.tables import OBSCORE, loaded_columns
 from stac_rucio_sync.sync import SyncJob
+from tests.conftest import RunningLake
 
 COLUMNS = ", ".join(loaded_columns(OBSCORE))
 ITEMS = 60
 
 
-@pytest.fixture(scope="module")
-def home() -> Iterator[Path]:
-    """A lake whose Rucio keeps metadata in PostgreSQL: another one than the session's, which keeps them as JSON."""
-    usual = Path(os.environ.get("STAC_RUCIO_SYNC_TEST_HOME", default_home().with_name("test-lake")))
-    lake = Lake(usual.with_name(usual.name + "-trigger"))
-    lake.reset()
-    lake.up(metadata="postgres")
-    try:
-        yield lake.home.path
-    finally:
-        lake.reset()
-
-
 @pytest.fixture
-def settings(home: Path, scope: str) -> Settings:
-    return load_settings(
-        lake_settings=running_settings(home),
-        flags={
-            "identity": {"scope": scope},
-            "collections": {scope: {"frame": "sky"}},
-            "sync": {"batch_items": 20},
-        },
+def settings(trigger_lake: RunningLake, scope: str) -> Settings:
+    return trigger_lake.settings_with(
+        identity={"scope": scope}, collections={scope: {"frame": "sky"}}, sync={"batch_items": 20}
     )
 
 

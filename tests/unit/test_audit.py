@@ -121,6 +121,22 @@ def test_the_reason_of_a_place_without_an_rse_quotes_rucio_and_is_no_difference(
 
 
 @pytest.mark.parametrize(
+    ("columns", "sign"),
+    [(("proposal_id",), "!"), (("proposal_id", "t_min"), "*"), (("gsd",), "*"), ((), "*")],
+)
+def test_what_another_users_key_makes_of_a_triggers_row_is_not_to_be_repaired(
+    columns: tuple[str, ...], sign: str
+) -> None:
+    one = held(metadata=METADATA | {"proposal_id": "somebody's", "t_min": None})
+    publisher_did = "ivo://example.org/x?stac:survey..tile"
+    wanted = replace(one.placed.wanted, obscore=one.placed.wanted.obscore._replace(obs_publisher_did=publisher_did))
+    one = replace(one, placed=replace(one.placed, wanted=wanted))
+    difference = RowDifference("obscore", (publisher_did,), wanted=True, there=True, columns=columns)
+    assert [str(action)[0] for action in row_differences([one], [difference], by_trigger=True)] == [sign]
+    assert [str(action)[0] for action in row_differences([one], [difference])] == ["*"]
+
+
+@pytest.mark.parametrize(
     ("wanted", "there", "line"),
     [
         (True, False, "+ mirror stac name RSE"),

@@ -23,6 +23,7 @@ from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.sources import ReadOptions, open_source
 from stac_rucio_sync.stores.postgres import PostgresStore
 from stac_rucio_sync.stores.rucio import RucioStore
+from stac_rucio_sync.stores.rucio_audit import PLUGINS
 from stac_rucio_sync.sync import SyncJob, SyncOptions
 
 ItemKey = tuple[str, str]
@@ -73,7 +74,7 @@ class RucioView:
     content: Mapping[str, frozenset[str]]
     """Dataset -> names of its files."""
     metadata: Mapping[str, Mapping[str, Any]]
-    """Dataset -> metadata of the JSON plugin."""
+    """Dataset -> metadata, as the plugin keeps them."""
     columns: Mapping[str, Mapping[str, Any]]
     """Dataset -> Rucio's own columns."""
     origins: Mapping[str, str | None]
@@ -84,7 +85,7 @@ def ask_rucio(settings: Settings, scope: str, datasets: Iterable[str]) -> RucioV
     """Ask Rucio's own client, in a process of its own, for everything in some datasets."""
     asked = subprocess.run(
         [sys.executable, "-m", "tests.e2e.chosen.rucio_says"],
-        input=json.dumps({"scope": scope, "datasets": list(datasets)}),
+        input=json.dumps({"scope": scope, "datasets": list(datasets), "plugin": PLUGINS[settings.rucio.metadata]}),
         capture_output=True,
         text=True,
         timeout=100,

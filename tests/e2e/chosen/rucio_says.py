@@ -1,7 +1,7 @@
 """Ask Rucio's own client about datasets and print the answers as JSON: run as a program, with RUCIO_CONFIG set.
 
 A process of its own, for Rucio's client keeps its configuration once a process and the job under test has its own way
-with it. Standard input: ``{"scope": ..., "datasets": [...]}``.
+with it. Standard input: ``{"scope": ..., "datasets": [...], "plugin": ...}``, the plugin that keeps the metadata.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def main() -> None:
     columns: dict[str, Any] = {}
     for name in asked["datasets"]:
         content[name] = [one["name"] for one in client.list_content(scope, name)]
-        metadata[name] = client.get_metadata(scope, name, plugin="JSON")
+        metadata[name] = client.get_metadata(scope, name, plugin=asked["plugin"])
         columns[name] = client.get_metadata(scope, name)
     names = sorted({name for names in content.values() for name in names})
     files = []
