@@ -133,10 +133,10 @@ def _figures(
         ("inserts", 1.0, DIDS, bulk(ours, made["ours"]), bulk(theirs, made["theirs"])),
         ("updates", 1.0, DIDS, update(ours, made["ours"], title), update(theirs, made["theirs"], title)),
         ("updates of other keys", 1.0, DIDS, update(ours, made["ours"], note), update(theirs, made["theirs"], note)),
-        ("inserts, one DID a statement", 0.75, SINGLY, single(ours, made["ours"]), single(theirs, made["theirs"])),
+        ("inserts, one DID a statement", 0.7, SINGLY, single(ours, made["ours"]), single(theirs, made["theirs"])),
         (
             "updates, one DID a statement",
-            0.85,
+            0.8,
             SINGLY,
             single(ours, made["ours"], title),
             single(theirs, made["theirs"], title),

@@ -100,7 +100,8 @@ $$;
 CREATE OR REPLACE FUNCTION lake.describes(metadata jsonb) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN coalesce(
-        metadata ->> 'obs_publisher_did', metadata ->> 'obs_collection', metadata ->> 'obs_id', metadata ->> 'calib_level'
+        metadata ->> 'obs_publisher_did', metadata ->> 'obs_collection', metadata ->> 'obs_id',
+        metadata ->> 'calib_level'
     ) IS NOT NULL;
 COMMENT ON FUNCTION lake.describes IS
     'whether metadata have a required key: a DID with none (or nulls, which a removal leaves) is no matter of ours';
