@@ -294,7 +294,7 @@ class DerivedTable:
 class Join:
     """One step of a `JoinedTable`: what is joined to all that stands left of it.
 
-    Exactly one of `natural`, `on` and `using` is set.
+    At most one of `natural`, `on` and `using` is set; the grammar allows none of them.
     """
 
     kind: Literal["INNER", "LEFT", "RIGHT", "FULL"]
