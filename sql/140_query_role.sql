@@ -12,6 +12,9 @@ BEGIN
         GRANT USAGE ON SCHEMA adql TO lake_query;
         GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA adql TO lake_query;
     END IF;
+    IF to_regnamespace('tap_upload') IS NOT NULL THEN
+        GRANT USAGE ON SCHEMA tap_upload TO lake_query; -- each table there is granted to it for one query
+    END IF;
 END
 $$;
 
