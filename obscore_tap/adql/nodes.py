@@ -28,9 +28,6 @@ class Identifier:
     position: Position
 
 
-# --- values: <value_expression> -------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Null:
     """``NULL`` as a value."""
@@ -79,8 +76,7 @@ class ColumnReference:
 class FunctionCall:
     """A call of a function of any kind: mathematical, geometry, set function, ``COALESCE``, user defined.
 
-    The parser has checked only what the grammar says of a standard function: how many arguments it takes, and which
-    of them must be literals.
+    The parser has checked what the grammar says of a standard function: how many arguments, and which are literals.
     """
 
     name: str
@@ -90,9 +86,7 @@ class FunctionCall:
     spelling: str
     """The name as written, for errors and column names."""
     user_defined: bool = False
-    """True where the name is not a word of the language."""
     quantifier: Literal["DISTINCT", "ALL"] | None = None
-    """Of a set function only."""
     star: bool = False
     """``COUNT(*)``: no arguments."""
 
@@ -131,7 +125,6 @@ class CastTarget:
     name: str
     """``CHAR VARCHAR SMALLINT INTEGER BIGINT REAL TIMESTAMP POINT CIRCLE POLYGON`` or ``DOUBLE PRECISION``."""
     length: int | None
-    """Of ``CHAR`` and ``VARCHAR`` only."""
     position: Position
 
 
@@ -146,10 +139,9 @@ class Cast:
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """``WHEN … THEN …`` of a `Case`."""
+    """``WHEN … THEN …`` of a `Case`: of a value where it has an operand, else of a condition."""
 
     condition: Condition | Value
-    """A value where the ``CASE`` has an operand, else a condition."""
     result: Value
     position: Position
 
@@ -167,8 +159,6 @@ class Case:
 Value: TypeAlias = (
     Null | Number | String | ColumnReference | FunctionCall | Signed | Arithmetic | Concatenation | Cast | Case
 )
-
-# --- conditions: <search_condition> ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +194,6 @@ class Comparison:
     """``!=`` has become ``<>``."""
     right: Value
     position: Position
-    """Of the left side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,8 +257,6 @@ class Exists:
 
 Condition: TypeAlias = And | Or | Not | Comparison | Between | InList | InQuery | Like | IsNull | Exists
 
-# --- tables: <table_reference> --------------------------------------------------------------------------------------
-
 
 @dataclass(frozen=True, slots=True)
 class TableName:
@@ -316,8 +303,6 @@ class JoinedTable:
 
 TableReference: TypeAlias = TableName | DerivedTable | JoinedTable
 
-# --- queries --------------------------------------------------------------------------------------------------------
-
 
 @dataclass(frozen=True, slots=True)
 class AllColumns:
@@ -345,7 +330,6 @@ class Select:
     top: int | None
     columns: tuple[AllColumns | DerivedColumn, ...]
     tables: tuple[TableReference, ...]
-    """Of the ``FROM`` clause, one or more."""
     where: Condition | None
     group_by: tuple[Value, ...]
     having: Condition | None
@@ -371,7 +355,6 @@ class SetOperation:
 
     operands: tuple[QueryBody, ...]
     operators: tuple[SetOperator, ...]
-    """One fewer than operands."""
     position: Position
 
 
@@ -408,9 +391,8 @@ class CommonTable:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A whole query: ``[WITH …] SELECT …``."""
+    """A whole query: ``[WITH …] SELECT …``; a common table may name those before it only."""
 
     common_tables: tuple[CommonTable, ...]
-    """Each may name those before it only."""
     expression: SelectExpression
     position: Position
