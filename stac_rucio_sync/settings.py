@@ -33,6 +33,10 @@ class Database(_Section):
     """URL of a role that may create schemas and roles: for ``db apply`` only."""
     reader_url: SecretStr | None = None
     """URL of the role that the services read as."""
+    query_url: SecretStr | None = None
+    """URL of the role that users' queries run as: it can only read what is published."""
+    jobs_url: SecretStr | None = None
+    """URL of the role that the services keep jobs and uploaded tables with."""
 
 
 class Rucio(_Section):
