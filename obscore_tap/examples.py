@@ -112,7 +112,7 @@ SELECT TOP 100 scope, name FROM copies WHERE replicas = 1 ORDER BY scope, name""
 SELECT granule_uid, target_name, instrument_name, c1min, c1max, c2min, c2max, access_url
 FROM {epn}
 WHERE target_name = 'Earth'
-  AND c1min < 20 AND c1max > 10 AND c2min < 55 AND c2max > 45""",
+  AND c1min < 20 AND c1max > 10 AND c2min < 55 AND c2max > 45""",  # noqa: S608 - ADQL, and the name is the operator's
         ),
         Example(
             "columns",

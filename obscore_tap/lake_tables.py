@@ -69,9 +69,7 @@ REPLICA = Table(
             "rse", Datatype.TEXT, "Storage element that holds the replica", ucd="meta.id", indexed=True, principal=True
         ),
         Column("site", Datatype.TEXT, "Site of the storage element", ucd="meta.id", unicode=True, principal=True),
-        Column(
-            "state", Datatype.TEXT, "Rucio's state of the replica: AVAILABLE, COPYING ...", ucd="meta.code.status"
-        ),
+        Column("state", Datatype.TEXT, "Rucio's state of the replica: AVAILABLE, COPYING ...", ucd="meta.code.status"),
         Column("needs_login", Datatype.INTEGER, "1 where the storage element asks for credentials", ucd="meta.code"),
         Column(
             "updated",
@@ -86,9 +84,7 @@ REPLICA = Table(
     foreign_keys=(
         _OF_THE_PRODUCT,
         ForeignKey("lake.rse", (("rse", "rse"),), "The storage element that holds the replica"),
-        ForeignKey(
-            "lake.file", (("obs_publisher_did",) * 2, ("asset", "asset")), "The file that this is a replica of"
-        ),
+        ForeignKey("lake.file", (("obs_publisher_did",) * 2, ("asset", "asset")), "The file that this is a replica of"),
     ),
 )
 
@@ -97,7 +93,9 @@ RSE = Table(
     "rse",
     (RELATIONS, "rse"),
     (
-        Column("rse", Datatype.TEXT, "Name of the storage element", ucd="meta.id;meta.main", indexed=True, principal=True),
+        Column(
+            "rse", Datatype.TEXT, "Name of the storage element", ucd="meta.id;meta.main", indexed=True, principal=True
+        ),
         Column("rse_type", Datatype.TEXT, "DISK or TAPE", ucd="meta.code.class", principal=True),
         Column("site", Datatype.TEXT, "Site where it stands", ucd="meta.id", unicode=True, principal=True),
         Column("latitude", Datatype.DOUBLE, "Geographic latitude of the site", ucd="pos.earth.lat", unit="deg"),

@@ -7,15 +7,17 @@ Its rows lie in `sql/125_tap_schema_rows.sql`, so that whoever applies the DDL f
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from obscore_tap.lake_tables import RELATIONS
-from obscore_tap.schema import Column, Datatype, ForeignKey, Published, SchemaEntry, Table
+from obscore_tap.results.fields import votable_type as field_type
+from obscore_tap.schema import Column, Datatype, ForeignKey, OutputColumn, Published, SchemaEntry, Table
 
 TAP_SCHEMA = SchemaEntry("tap_schema", "What this service publishes, described by itself (TAP 1.1)")
 
 
-def _text(name: str, description: str, *, principal: bool = True, indexed: bool = False, **words: str) -> Column:
-    return Column(name, Datatype.TEXT, description, principal=principal, indexed=indexed, std=True, **words)
+def _text(name: str, description: str, *, principal: bool = True, indexed: bool = False) -> Column:
+    return Column(name, Datatype.TEXT, description, principal=principal, indexed=indexed, std=True)
 
 
 def _integer(name: str, description: str, *, principal: bool = False, expression: str = "") -> Column:
@@ -107,32 +109,20 @@ TAP_SCHEMA_TABLES = (
     ),
 )
 
-_ARRAYSIZES = {
-    Datatype.TEXT: "*",
-    Datatype.TIMESTAMP: "*",
-    Datatype.POINT: "2",
-    Datatype.CIRCLE: "3",
-    Datatype.POLYGON: "*",
-    Datatype.DOUBLES: "*",
-    Datatype.INTERVAL: "2",
-    Datatype.BLOB: "*",
-}
-_NAMES = {
-    Datatype.SMALLINT: "short",
-    Datatype.INTEGER: "int",
-    Datatype.BIGINT: "long",
-    Datatype.REAL: "float",
-    Datatype.BOOLEAN: "boolean",
-    Datatype.TEXT: "char",
-    Datatype.TIMESTAMP: "char",
-    Datatype.BLOB: "unsignedByte",
-}
+
+class VOTableType(NamedTuple):
+    """How a VOTable names the type of a column."""
+
+    datatype: str
+    arraysize: str | None
+    xtype: str | None
 
 
-def votable_type(column: Column) -> tuple[str, str | None]:
-    """Return datatype and arraysize of a column as a VOTable's FIELD has them (TAP 1.1 section 4.3)."""
-    name = "unicodeChar" if column.unicode else _NAMES.get(column.datatype, "double")
-    return name, _ARRAYSIZES.get(column.datatype)
+def votable_type(column: Column) -> VOTableType:
+    """Return the type of a column as the FIELD of a result has it (TAP 1.1 sections 3.2 and 4.3)."""
+    output = OutputColumn(column.bare_name, column.datatype, xtype=column.xtype, unicode=column.unicode)
+    datatype, arraysize, xtype = field_type(output)
+    return VOTableType(datatype, arraysize or None, xtype or None)
 
 
 Row = tuple[str | int | None, ...]
@@ -155,12 +145,12 @@ def column_rows(published: Published) -> Iterator[Row]:
     """Yield the rows of TAP_SCHEMA.columns."""
     for table in published:
         for number, column in enumerate(table.columns, 1):
-            name, arraysize = votable_type(column)
-            size = int(arraysize) if arraysize is not None and arraysize.isdigit() else None
+            kind = votable_type(column)
+            size = int(kind.arraysize) if kind.arraysize is not None and kind.arraysize.isdigit() else None
             flags = (int(column.indexed), int(column.principal), int(column.std))
             words = (column.description, column.utype or None, column.unit or None, column.ucd or None)
             yield (
-                *(table.full_name, column.name, name, arraysize, column.xtype or None, size),
+                *(table.full_name, column.name, *kind, size),
                 *words,
                 *flags,
                 number,
@@ -214,7 +204,7 @@ def as_sql(published: Published) -> str:
         selected = ", ".join(_selected(column) for column in columns)
         names = ", ".join(column.sql for column in columns)
         parts.append(
-            f"DELETE FROM {RELATIONS}.{name};\n"
+            f"DELETE FROM {RELATIONS}.{name};\n"  # noqa: S608 - all of it is ours, and goes to a file
             f"INSERT INTO {RELATIONS}.{name} ({names})\nSELECT {selected} FROM (VALUES\n"
             + ",\n".join(f"    ({', '.join(map(_literal, row))})" for row in rows(published))
             + f"\n) AS row ({names});\n"
@@ -242,4 +232,3 @@ def _literal(word: str | int | None) -> str:
     if word is None:
         return "NULL"
     return str(word) if isinstance(word, int) else "'" + word.replace("'", "''") + "'"
-

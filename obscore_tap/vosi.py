@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from xml.etree import ElementTree as ET
 
-from vo_models.voresource.models import AccessURL, Capability, Interface, WebBrowser
 from vo_models.vodataservice.models import ParamHTTP
+from vo_models.voresource.models import AccessURL, Capability, Interface, WebBrowser
 from vo_models.vosi.availability import Availability
 from vo_models.vosi.capabilities import VOSICapabilities
 
@@ -28,12 +28,12 @@ TABLES_ID = "ivo://ivoa.net/std/VOSI#tables-1.1"
 def availability_document(*, available: bool, up_since: datetime, notes: Iterable[str] = ()) -> bytes:
     """Return a VOSI availability document (VOSI 1.1 section 3)."""
     told = Availability(available=available, up_since=up_since if available else None, note=list(notes))
-    return _DECLARATION + bytes(told.to_xml(skip_empty=True))
+    return _DECLARATION + _encoded(told.to_xml(skip_empty=True))
 
 
 def capabilities_document(capabilities: Sequence[Capability]) -> bytes:
     """Return a VOSI capabilities document (VOSI 1.1 section 4)."""
-    return _DECLARATION + bytes(VOSICapabilities(capability=list(capabilities)).to_xml(skip_empty=True))
+    return _DECLARATION + _encoded(VOSICapabilities(capability=list(capabilities)).to_xml(skip_empty=True))
 
 
 def parameter_interface(url: str, *, use: str = "base", version: str | None = None, standard: bool = True) -> ParamHTTP:
@@ -100,6 +100,10 @@ def table_document(table: Table) -> bytes:
     return _DECLARATION + ET.tostring(root)
 
 
+def _encoded(document: str | bytes) -> bytes:
+    return document.encode() if isinstance(document, str) else document
+
+
 def _root(name: str) -> ET.Element:
     attributes = {"xmlns:vosi": _TABLES, "xmlns:vs": _DATA_SERVICE, "xmlns:xsi": _INSTANCE}
     return ET.Element(f"vosi:{name}", attributes)
@@ -130,13 +134,10 @@ def _add_column(table: ET.Element, column: Column) -> None:
     element = ET.SubElement(table, "column", {"std": "true"} if column.std else {})
     words = {"description": column.description, "unit": column.unit, "ucd": column.ucd, "utype": column.utype}
     _add_words(element, name=column.name, **words)
-    datatype, arraysize = votable_type(column)
-    attributes = {"xsi:type": "vs:VOTableType"}
-    if arraysize is not None:
-        attributes["arraysize"] = arraysize
-    if column.xtype:
-        attributes["extendedType"] = column.xtype
-    ET.SubElement(element, "dataType", attributes).text = datatype
+    kind = votable_type(column)
+    attributes = {"xsi:type": "vs:VOTableType", "arraysize": kind.arraysize, "extendedType": kind.xtype}
+    given = {name: value for name, value in attributes.items() if value is not None}
+    ET.SubElement(element, "dataType", given).text = kind.datatype
     for flag, is_set in (("indexed", column.indexed), ("principal", column.principal)):
         if is_set:
             ET.SubElement(element, "flag").text = flag

@@ -32,7 +32,7 @@ _SCHEMAS = (
 """Namespaces and their schemas; each after those that it imports."""
 
 
-class _Local(etree.Resolver):
+class _Local(etree.Resolver):  # type: ignore[misc] # lxml has no types
     def resolve(self, url: str, _public: str | None, context: object) -> object:
         found = _read(url.rsplit("/", 1)[-1])
         return self.resolve_string(found, context) if found is not None else None

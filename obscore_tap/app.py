@@ -1,0 +1,63 @@
+"""The web application: all services of the archive in one WSGI application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Blueprint, Flask, Response
+
+from obscore_tap import frontpage
+from obscore_tap.responses import add_error_handlers
+from obscore_tap.services import Services, open_services
+from obscore_tap.tap import views as tap
+from stac_rucio_sync.settings import Settings
+
+BLUEPRINTS: tuple[Callable[[Services], Blueprint], ...] = (
+    frontpage.blueprint,
+    tap.blueprint,
+)
+"""The services; one joins by one line here."""
+
+_FORM_OVERHEAD = 1_000_000
+"""Bytes that a request may have beside its query and its uploaded tables."""
+_FORM_PARTS = 200
+EXTENSION = "stac-rucio-sync"
+
+
+def create_app(settings: Settings) -> Flask:
+    """Make the application.
+
+    Parameters
+    ----------
+    settings
+        Of the services; ``database.query_url`` and ``database.jobs_url`` must be set.
+
+    Raises
+    ------
+    UsageError
+        A database URL is missing.
+    """
+    app = Flask("obscore_tap", static_folder=None)
+    limits = settings.tap
+    app.config.update(
+        MAX_CONTENT_LENGTH=limits.upload_bytes + limits.query_bytes + _FORM_OVERHEAD,
+        MAX_FORM_MEMORY_SIZE=limits.query_bytes + _FORM_OVERHEAD,
+        MAX_FORM_PARTS=_FORM_PARTS,
+    )
+    services = open_services(settings)
+    app.extensions[EXTENSION] = services
+    for make in BLUEPRINTS:
+        app.register_blueprint(make(services))
+    add_error_handlers(app)
+    app.after_request(_let_browsers_in)
+    return app
+
+
+def _let_browsers_in(response: Response) -> Response:
+    """Let pages of other origins read the answers: all of it is public, and there are no cookies (CORS)."""
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    response.headers["Access-Control-Allow-Methods"] = "GET, POST, DELETE, OPTIONS"
+    response.headers["Access-Control-Allow-Headers"] = "Content-Type, Accept, Range"
+    response.headers["Access-Control-Expose-Headers"] = "Content-Disposition, Content-Encoding, Location"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
