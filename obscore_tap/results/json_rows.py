@@ -37,6 +37,8 @@ class JsonWriter:
 
     def rows(self, batch: Batch) -> bytes:
         """Return rows."""
+        if not batch:
+            return b""
         joined = b",\n".join(chain.from_iterable(batch))  # type: ignore[arg-type] # no str here
         if not self._first:
             joined = b",\n" + joined
