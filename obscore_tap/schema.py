@@ -24,6 +24,8 @@ class Datatype(Enum):
     CIRCLE = "scircle"
     POLYGON = "spoly"
     DOUBLES = "double precision[]"
+    INTEGERS = "integer[]"
+    """What a histogram is; no published column has it."""
     INTERVAL = "double precision[2]"
     """A DALI interval: lower and upper limit; only uploads and literals bring them."""
     BLOB = "bytea"
@@ -66,9 +68,16 @@ class Column:
     """Set where the text or the array of the column stands for a region on the sky."""
 
     @property
+    def bare_name(self) -> str:
+        """Return the name without the quotes of a delimited identifier."""
+        if self.name.startswith('"'):
+            return self.name[1:-1].replace('""', '"')
+        return self.name
+
+    @property
     def sql(self) -> str:
         """Return the name of the column in SQL, not quoted."""
-        return self.expression or self.name
+        return self.expression or self.bare_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +107,15 @@ class Table:
     positions: Mapping[tuple[str, str], str] = field(default_factory=lambda: MappingProxyType({}))
     """(longitude column, latitude column) to the SQL name of a hidden, indexed ``spoint`` column."""
     foreign_keys: tuple[ForeignKey, ...] = ()
+    columns_by_name: Mapping[str, tuple[int, ...]] = field(init=False, repr=False, compare=False)
+    """Where the columns of a name, in lower case, stand in `columns`."""
+
+    def __post_init__(self) -> None:
+        found: dict[str, tuple[int, ...]] = {}
+        for number, column in enumerate(self.columns):
+            name = column.bare_name.lower()
+            found[name] = (*found.get(name, ()), number)
+        object.__setattr__(self, "columns_by_name", MappingProxyType(found))
 
     @property
     def full_name(self) -> str:
