@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from multiprocessing.util import Finalize
 
 from flask import Blueprint, Flask, Response
 
-from obscore_tap import frontpage
+from obscore_tap import frontpage, scs, sia2
 from obscore_tap.responses import add_error_handlers
 from obscore_tap.services import Services, open_services
+from obscore_tap.tap import jobs
 from obscore_tap.tap import views as tap
 from stac_rucio_sync.settings import Settings
 
 BLUEPRINTS: tuple[Callable[[Services], Blueprint], ...] = (
     frontpage.blueprint,
     tap.blueprint,
+    jobs.blueprint,
+    scs.blueprint,
+    sia2.blueprint,
 )
 """The services; one joins by one line here."""
 
@@ -51,6 +56,13 @@ def create_app(settings: Settings) -> Flask:
     add_error_handlers(app)
     app.after_request(_let_browsers_in)
     return app
+
+
+def start_work(app: Flask) -> None:
+    """Begin what goes on between requests, in the process that serves: queued jobs run, expired ones go."""
+    running = app.extensions[jobs.EXTENSION]
+    running.start()
+    Finalize(None, running.close, exitpriority=0)  # multiprocessing's: atexit is not asked when a worker ends
 
 
 def _let_browsers_in(response: Response) -> Response:

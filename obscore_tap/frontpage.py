@@ -6,6 +6,7 @@ import csv
 import threading
 import time
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 
 from flask import Blueprint, Response, render_template
 
@@ -19,6 +20,7 @@ from stac_rucio_sync.errors import SyncError
 _SECONDS = 60.0
 """How long counts are shown before they are counted again: on a large table that takes a while."""
 _ROWS = 200
+_MJD_ZERO = date(1858, 11, 17)
 _STYLE_SECONDS = 3600
 
 _COLLECTIONS = """\
@@ -82,6 +84,8 @@ class Counter:
             collections, sites, (files,) = (self._rows(query) for query in (_COLLECTIONS, _SITES, _FILES))
         except (Refusal, SyncError):
             return None
+        for row in collections:
+            row["observed"] = readable_span(row["first_mjd"], row["last_mjd"])
         return Holdings(
             collections,
             sites,
@@ -102,6 +106,19 @@ def readable_size(size: int) -> str:
         amount /= 1000
         units.pop(0)
     return f"{size} bytes" if units[0] == "bytes" else f"{amount:.1f} {units[0]}"
+
+
+def readable_span(first_mjd: str, last_mjd: str) -> str:
+    """Return the days between two Modified Julian Dates; one that is empty is not known."""
+    days = [_day(mjd) for mjd in (first_mjd, last_mjd)]
+    return days[0] if days[0] == days[1] else " – ".join(days)
+
+
+def _day(mjd: str) -> str:
+    try:
+        return str(_MJD_ZERO + timedelta(days=float(mjd)))
+    except (ValueError, OverflowError):  # empty, or no year that a calendar has
+        return "?" if not mjd else f"MJD {float(mjd):.0f}"
 
 
 def blueprint(services: Services) -> Blueprint:

@@ -15,6 +15,7 @@ a { text-underline-offset: .15em; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .35rem .75rem .35rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { font-weight: 600; }
+.day { white-space: nowrap; }
 td.number, th.number { text-align: right; white-space: nowrap; }
 pre { background: var(--soft); padding: .75rem 1rem; border-radius: .4rem; overflow-x: auto; font-size: .875rem; }
 code { font-size: .9em; overflow-wrap: anywhere; }

@@ -180,7 +180,7 @@ class Tap(_Section):
     allow_private_addresses: bool = False
     """Whether tables may be uploaded from loopback, private and link-local addresses."""
     results_folder: Path | None = None
-    """Where results of jobs are kept; unset: a folder below the user's cache folder."""
+    """Where results of jobs are kept; unset: below the user's folder of state."""
     results_bytes: int = Field(default=10_000_000_000, ge=1_000_000)
     """The most that all results of jobs may hold together."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from ipaddress import ip_address
@@ -13,7 +14,7 @@ from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
 
-from obscore_tap.app import create_app
+from obscore_tap.app import create_app, start_work
 from obscore_tap.services import check_services
 from stac_rucio_sync.commands.context import Invocation
 from stac_rucio_sync.errors import UsageError
@@ -59,7 +60,7 @@ def serve(invocation: Invocation, host: str | None, port: int | None, workers: i
         respawn_failed_workers=True,
         workers_kill_timeout=_STOP_SECONDS,
         websockets=False,
-        log_level=LogLevels.warning,
+        log_level=LogLevels.error,
         log_access=access_log,
     )
     load: Callable[[], Any] = partial(load_application, invocation.settings_file, invocation.lake_home, flags)
@@ -89,7 +90,10 @@ def serving_settings(invocation: Invocation, flags: dict[str, Any]) -> Settings:
 
 def load_application(settings_file: Path | None, lake_home: Path | None, flags: dict[str, Any]) -> Any:  # noqa: ANN401 - a WSGI application
     """Make the application in a process of the server."""
-    return create_app(serving_settings(Invocation(settings_file, lake_home), flags))
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    app = create_app(serving_settings(Invocation(settings_file, lake_home), flags))
+    start_work(app)
+    return app
 
 
 def _is_loopback(host: str) -> bool:
