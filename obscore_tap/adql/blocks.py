@@ -45,7 +45,9 @@ class SelectBlock:
         return self.hidden.setdefault(sql, f"h{len(self.hidden) + 1}")
 
     def __str__(self) -> str:
-        items = [f"{cast(one.value, one.value.datatype or Datatype.TEXT)} AS c{n}" for n, one in enumerate(self.outputs, 1)]
+        items = [
+            f"{cast(one.value, one.value.datatype or Datatype.TEXT)} AS c{n}" for n, one in enumerate(self.outputs, 1)
+        ]
         items += [f"{sql} AS {name}" for sql, name in self.hidden.items()]
         parts = ["SELECT DISTINCT " if self.distinct else "SELECT ", ", ".join(items), " FROM ", *map(str, self.source)]
         if self.where:
@@ -68,6 +70,7 @@ class SetBlock:
     def hide(self, sql: str) -> str | None:
         """Return None: what one operand hides the others have not."""
         del sql
+        return None
 
     def __str__(self) -> str:
         parts = [self._operand(self.operands[0])]
@@ -84,7 +87,7 @@ class SetBlock:
             f"c{number}" if one is other else f"c{number}::{one.value} AS c{number}"
             for number, (one, other) in enumerate(zip(wanted, given, strict=True), 1)
         )
-        return f"(SELECT {items} FROM ({block}) AS q)"
+        return f"(SELECT {items} FROM ({block}) AS q)"  # noqa: S608 - blocks are made of names and literals of ours
 
 
 @dataclass(slots=True)
@@ -109,7 +112,7 @@ class OrderedBlock:
         items = [f"{self.alias}.c{number} AS c{number}" for number in range(1, len(self.outputs) + 1)]
         items += [f"{self.alias}.{name} AS {name}" for name in self.hidden]
         tail = _tail(self.order_by, None, self.offset)
-        return f"SELECT {', '.join(items)} FROM ({self.block}) AS {self.alias}{tail}"
+        return f"SELECT {', '.join(items)} FROM ({self.block}) AS {self.alias}{tail}"  # noqa: S608 - as above
 
 
 Block: TypeAlias = SelectBlock | SetBlock | OrderedBlock

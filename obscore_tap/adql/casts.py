@@ -19,7 +19,11 @@ _NUMERIC = {
     "REAL": Datatype.REAL,
     "DOUBLE PRECISION": Datatype.DOUBLE,
 }
-_GEOMETRIC = {"POINT": (Datatype.POINT, Point), "CIRCLE": (Datatype.CIRCLE, Circle), "POLYGON": (Datatype.POLYGON, Polygon)}
+_GEOMETRIC = {
+    "POINT": (Datatype.POINT, Point),
+    "CIRCLE": (Datatype.CIRCLE, Circle),
+    "POLYGON": (Datatype.POLYGON, Polygon),
+}
 _LONGEST = 10_485_760
 """Characters; PostgreSQL's own limit of a declared length."""
 

@@ -27,7 +27,9 @@ def comparable(values: list[Typed], what: str) -> list[str]:
             continue
         if one.datatype not in ORDERED:
             raise AdqlError(f"{what} cannot compare {one.words}", *one.position)
-        if datatype is None or (datatype in (Datatype.TEXT, *NUMBERS) and one.datatype not in (Datatype.TEXT, *NUMBERS)):
+        if datatype is None or (
+            datatype in (Datatype.TEXT, *NUMBERS) and one.datatype not in (Datatype.TEXT, *NUMBERS)
+        ):
             datatype = one.datatype
     if datatype is None:
         return [cast(one, Datatype.TEXT) for one in values]

@@ -1,7 +1,7 @@
 """What of ADQL this service understands, as capabilities announce it (TAPRegExt 1.0 section 2.3).
 
-The types of features are spelled ``TAPRegExt`` in mixed case, as clients compare them, and not in lower case as ADQL 2.1
-section 4.1 asks for.
+The types of features are spelled ``TAPRegExt`` in mixed case, as clients compare them, and not in lower case, which
+ADQL 2.1 section 4.1 asks for.
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TypeAlias
 
-Matrix: TypeAlias = tuple[tuple[float, float, float], ...]
+Row: TypeAlias = tuple[float, float, float]
+Matrix: TypeAlias = tuple[Row, Row, Row]
 
 ICRS = ""
 """The frame of all that is published, and of a geometry that names none."""
@@ -35,14 +36,21 @@ def _about_z(angle: float) -> Matrix:
 
 def _times(first: Matrix, *others: Matrix) -> Matrix:
     for other in others:
-        first = tuple(
-            tuple(sum(row[k] * other[k][column] for k in range(3)) for column in range(3)) for row in first
-        )  # type: ignore[assignment]  # three of three
+        columns = _transposed(other)
+        first = (_row(first[0], columns), _row(first[1], columns), _row(first[2], columns))
     return first
 
 
-def _transposed(matrix: Matrix) -> Matrix:
-    return tuple(tuple(row[column] for row in matrix) for column in range(3))  # type: ignore[misc]  # three of three
+def _row(row: Row, columns: Matrix) -> Row:
+    return (_product(row, columns[0]), _product(row, columns[1]), _product(row, columns[2]))
+
+
+def _product(a: Row, b: Row) -> float:
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+def _transposed(m: Matrix) -> Matrix:
+    return ((m[0][0], m[1][0], m[2][0]), (m[0][1], m[1][1], m[2][1]), (m[0][2], m[1][2], m[2][2]))
 
 
 _MAS = math.radians(1 / 3_600_000)

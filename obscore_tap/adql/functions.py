@@ -13,6 +13,7 @@ from obscore_tap.adql.nodes import FunctionCall
 from obscore_tap.adql.types import (
     GEOMETRIES,
     INTEGERS,
+    NO_META,
     NUMBERS,
     Meta,
     Typed,
@@ -59,7 +60,7 @@ class Function:
     """It computes one value of many rows."""
     signature: str = ""
     """For capabilities, where the parameters do not say it."""
-    meta: Meta = Meta()
+    meta: Meta = NO_META
 
     @property
     def form(self) -> str:
@@ -128,7 +129,7 @@ def _arguments(number: int) -> str:
     return {0: "no arguments", 1: "one argument"}.get(number, f"{number} arguments")
 
 
-def taken(kind: Kind, argument: Typed, where: str) -> Typed:
+def taken(kind: Kind, argument: Typed, where: str) -> Typed:  # noqa: PLR0911 - one a kind
     """Return an argument as the type that a parameter takes.
 
     Raises

@@ -12,7 +12,7 @@ from obscore_tap.adql.errors import AdqlError
 from obscore_tap.adql.frames import FRAMES
 from obscore_tap.adql.functions import Builder, Function, Kind
 from obscore_tap.adql.nodes import FunctionCall
-from obscore_tap.adql.types import Meta, Typed
+from obscore_tap.adql.types import NO_META, Meta, Typed
 from obscore_tap.adql.units import UnitError, spectral
 from obscore_tap.schema import Datatype
 
@@ -78,7 +78,7 @@ _LIMITS = tuple((name, Kind.DOUBLE) for name in ("a1", "b1", "a2", "b2"))
 
 
 def _simple(
-    name: str, parameters: tuple[tuple[str, Kind], ...], returns: Datatype, description: str, meta: Meta = Meta()
+    name: str, parameters: tuple[tuple[str, Kind], ...], returns: Datatype, description: str, meta: Meta = NO_META
 ) -> Function:
     """Return a function whose SQL has its own name."""
     places = ", ".join(f"{{{number}}}" for number in range(len(parameters)))
@@ -129,12 +129,8 @@ IVOA: tuple[Function, ...] = (
         build=geometry.geometry_transform,
         signature="ivo_geom_transform(from_sys VARCHAR, to_sys VARCHAR, geo GEOMETRY) -> GEOMETRY",
     ),
-    _simple(
-        "IVO_TO_JD", (("d", Kind.TIMESTAMP),), Datatype.DOUBLE, _JULIAN.format("Julian date"), _DAY
-    ),
-    _simple(
-        "IVO_TO_MJD", (("d", Kind.TIMESTAMP),), Datatype.DOUBLE, _JULIAN.format("modified Julian date"), _DAY
-    ),
+    _simple("IVO_TO_JD", (("d", Kind.TIMESTAMP),), Datatype.DOUBLE, _JULIAN.format("Julian date"), _DAY),
+    _simple("IVO_TO_MJD", (("d", Kind.TIMESTAMP),), Datatype.DOUBLE, _JULIAN.format("modified Julian date"), _DAY),
     _simple(
         "IVO_NOCASEMATCH", _TEXTS, Datatype.INTEGER, "Returns 1 if value matches pattern as ILIKE has it, 0 if not."
     ),

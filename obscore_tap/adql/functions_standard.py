@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from obscore_tap.adql import geometry
 from obscore_tap.adql.errors import AdqlError
-from obscore_tap.adql.functions import Builder, Function, Kind, of_numbers, taken
+from obscore_tap.adql.functions import Builder, Kind, of_numbers, taken
 from obscore_tap.adql.nodes import FunctionCall
 from obscore_tap.adql.predicates import as_number, contains, intersects
 from obscore_tap.adql.types import INTEGERS, Meta, Typed, must_be_number, must_be_text

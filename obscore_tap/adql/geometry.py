@@ -135,7 +135,7 @@ def polygon(arguments: Sequence[Typed], node: FunctionCall) -> Typed:
     if any(one.datatype in (Datatype.POINT, Datatype.DOUBLES) for one in rest):
         corners = [as_point(one, f"{node.spelling}, vertex {number},") for number, one in enumerate(rest, 1)]
         frames = {one.frame for one in corners}
-        if len(frames) > 1 or (frame != ICRS and frames != {frame} and frames != {ICRS}):
+        if len(frames) > 1 or (frame != ICRS and not frames <= {frame, ICRS}):
             raise AdqlError(f"the vertices of {node.spelling} are of different frames", *node.position)
         frame = frame or frames.pop()
     elif len(rest) < 6 or len(rest) % 2:
@@ -253,4 +253,3 @@ def _of_region(argument: Typed, node: FunctionCall, template: str) -> str:
     if hidden and argument.datatype is not Datatype.POINT:
         return f"COALESCE({template.format(hidden.polygon)}, {template.format(hidden.bound)})"
     return template.format(as_geometry(argument, node.spelling).sql)
-

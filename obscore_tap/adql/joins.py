@@ -25,9 +25,7 @@ from obscore_tap.schema import Datatype
 Subquery = Callable[[SelectExpression, "Scope | None", Session], Block]
 
 
-def from_clause(
-    tables: Sequence[TableReference], session: Session, parent: Scope | None, subquery: Subquery
-) -> Source:
+def from_clause(tables: Sequence[TableReference], session: Session, parent: Scope | None, subquery: Subquery) -> Source:
     """Return what a FROM clause offers.
 
     Parameters

@@ -99,7 +99,7 @@ def region_literal(text: str) -> tuple[Shape, str]:
 
 def _made(kind: str, values: list[float]) -> Shape:
     match kind, len(values):
-        case ("POSITION" | "POINT"), 2:
+        case (("POSITION" | "POINT"), 2):
             return shapes.point(values[0], values[1])
         case "CIRCLE", 3:
             return shapes.circle(shapes.point(values[0], values[1]), values[2])

@@ -191,18 +191,18 @@ class Session:
         schema = node.parts[-2] if len(node.parts) > 1 else None
         table = self.published.get(schema.name if schema else None, wanted.name) if len(node.parts) < 3 else None
         if table is None or not matches(wanted, table.name) or (schema and not matches(schema, table.schema)):
-            self._unknown_table(node)
+            raise self._unknown_table(node)
         self.tables.add(table.full_name)
         relation = ".".join(map(identifier, table.relation))
         return BaseRelation(table, alias, node.alias), f"{relation} AS {alias}"
 
-    def _unknown_table(self, node: TableName) -> None:
+    def _unknown_table(self, node: TableName) -> AdqlError:
         written = ".".join(part.name for part in node.parts)
         known = [common.name.name for common in self.common] + [table.full_name for table in self.published]
         near = difflib.get_close_matches(written.lower(), known, 3) or [
             name for name in known if name.lower().split(".")[-1] == node.parts[-1].name.lower()
         ]
-        raise AdqlError(f"there is no table {written}", *node.position, expected=tuple(near[:3]))
+        return AdqlError(f"there is no table {written}", *node.position, expected=tuple(near[:3]))
 
 
 @dataclass(slots=True)
@@ -299,7 +299,9 @@ def written(node: ColumnReference) -> str:
 
 def _where(found: list[Field]) -> str:
     tables = [one.meta.source[0] for one in found if one.meta.source]
-    return "columns of " + " and ".join(dict.fromkeys(tables)) if len(set(tables)) > 1 else "more than one has this name"
+    return (
+        "columns of " + " and ".join(dict.fromkeys(tables)) if len(set(tables)) > 1 else "more than one has this name"
+    )
 
 
 def refuse_twins(relations: Sequence[BaseRelation | DerivedRelation], position: Position) -> None:

@@ -24,7 +24,7 @@ from obscore_tap.adql.nodes import (
     SetOperation,
     String,
 )
-from obscore_tap.adql.types import NUMBERS, ORDERED, Meta, Typed, common
+from obscore_tap.adql.types import NUMBERS, ORDERED, Loose, Meta, Typed, common
 from obscore_tap.adql.walk import condition, reads_subqueries, value
 from obscore_tap.schema import Datatype
 
@@ -72,7 +72,9 @@ def select_expression(node: SelectExpression, parent: Scope | None, session: Ses
     body = node.body
     if isinstance(body, Select):
         return _select(body, node.order_by, node.offset, parent, session)
-    block = select_expression(body, parent, session) if isinstance(body, SelectExpression) else _sets(body, parent, session)
+    block = (
+        select_expression(body, parent, session) if isinstance(body, SelectExpression) else _sets(body, parent, session)
+    )
     if not node.order_by and node.offset is None:
         return block
     alias = session.alias()
@@ -182,8 +184,6 @@ def _all(item: AllColumns, scope: Scope) -> list[Field]:
 
 
 def _listed(one: Field, item: AllColumns, scope: Scope) -> Typed:
-    from obscore_tap.adql.types import Loose
-
     loose = () if one.sql in scope.grouped else (Loose(scope, one.name, item.position),)
     return Typed(
         one.sql,
@@ -201,9 +201,7 @@ def _refuse_loose(values: Sequence[Typed], scope: Scope) -> None:
     for one in values:
         for loose in one.loose:
             if loose.scope is scope:
-                raise AdqlError(
-                    f"the column {loose.name} is neither grouped by nor in a set function", *loose.position
-                )
+                raise AdqlError(f"the column {loose.name} is neither grouped by nor in a set function", *loose.position)
 
 
 def _refuse_unsorted(values: Sequence[Typed], what: str) -> None:

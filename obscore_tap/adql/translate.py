@@ -12,6 +12,8 @@ from obscore_tap.adql.parser import parse
 from obscore_tap.adql.tokens import Limits
 from obscore_tap.schema import Datatype, OutputColumn, Published, Translation
 
+_DEFAULT_LIMITS = Limits()
+
 READERS = (casts, conditions, queries, values)
 """Modules that register what they understand when they are imported."""
 
@@ -24,7 +26,7 @@ _XTYPES = {
 }
 
 
-def translate(adql: str, published: Published, limits: Limits = Limits()) -> Translation:
+def translate(adql: str, published: Published, limits: Limits = _DEFAULT_LIMITS) -> Translation:
     """Translate a query of ADQL 2.0 or 2.1.
 
     Parameters
@@ -58,7 +60,6 @@ def translate(adql: str, published: Published, limits: Limits = Limits()) -> Tra
 
 def _written(block: Block, session: Session) -> str:
     body = str(block)
-    # From the last to the first: a common table may ask those before it for hidden columns only while it is written.
     common = [f"{one.alias} AS ({one.block})" for one in session.common]
     return f"WITH {', '.join(common)} {body}" if common else body
 

@@ -17,8 +17,12 @@ ORDERED = NUMBERS | {Datatype.TEXT, Datatype.TIMESTAMP, Datatype.BOOLEAN}
 """Types that can be compared, sorted and grouped."""
 _RANK = {Datatype.SMALLINT: 0, Datatype.INTEGER: 1, Datatype.BIGINT: 2, Datatype.REAL: 3, Datatype.DOUBLE: 4}
 
-_WORDS = {
-    **dict.fromkeys(NUMBERS, "a number"),
+_WORDS: dict[Datatype | None, str] = {
+    Datatype.SMALLINT: "a number",
+    Datatype.INTEGER: "a number",
+    Datatype.BIGINT: "a number",
+    Datatype.REAL: "a number",
+    Datatype.DOUBLE: "a number",
     Datatype.TEXT: "a string",
     Datatype.TIMESTAMP: "a timestamp",
     Datatype.BOOLEAN: "a boolean",

@@ -158,7 +158,8 @@ def _case(node: Case, scope: Scope) -> Typed:
         results.append(value(node.otherwise, scope))
     datatype = common(results, "CASE") or Datatype.TEXT
     whens = [
-        f"WHEN {test.sql} THEN {cast(result, datatype)}" for test, result in zip(tests, results[: len(tests)], strict=True)
+        f"WHEN {test.sql} THEN {cast(result, datatype)}"
+        for test, result in zip(tests, results[: len(tests)], strict=True)
     ]
     otherwise = f" ELSE {cast(results[-1], datatype)}" if node.otherwise is not None else ""
     sql = f"(CASE {' '.join(whens)}{otherwise} END)"
