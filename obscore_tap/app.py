@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.util import Finalize
 
-from flask import Blueprint, Flask, Response
+from flask import Blueprint, Flask, Response, request
 
 from obscore_tap import frontpage, scs, sia2
 from obscore_tap.responses import add_error_handlers
@@ -54,8 +55,18 @@ def create_app(settings: Settings) -> Flask:
     for make in BLUEPRINTS:
         app.register_blueprint(make(services))
     add_error_handlers(app)
+    app.before_request(partial(_limit_form, 3 * limits.query_bytes + _FORM_OVERHEAD))
     app.after_request(_let_browsers_in)
     return app
+
+
+def _limit_form(size: int) -> None:
+    """Limit a form without files: it is read into memory whole, where a query may be escaped to three times its length.
+
+    Flask's MAX_FORM_MEMORY_SIZE is for forms in parts only.
+    """
+    if request.mimetype == "application/x-www-form-urlencoded":
+        request.max_content_length = min(size, request.max_content_length or size)
 
 
 def start_work(app: Flask) -> None:

@@ -12,6 +12,7 @@ import click
 import requests
 from rich.console import Console
 from rich.table import Table as ScreenTable
+from rich.text import Text
 
 from stac_rucio_sync.commands.context import Invocation
 from stac_rucio_sync.errors import FatalError, UsageError
@@ -145,9 +146,11 @@ def _show(results: TAPResults) -> None:
     screen = ScreenTable()
     for column in table.itercols():
         unit = f" [{column.unit}]" if column.unit else ""
-        screen.add_column(column.name + unit, overflow="fold", justify="right" if column.dtype.kind in "if" else "left")
+        screen.add_column(
+            Text(column.name + unit), overflow="fold", justify="right" if column.dtype.kind in "if" else "left"
+        )
     for row in table[:_SHOWN_ROWS]:
-        screen.add_row(*(_cell(value) for value in row))
+        screen.add_row(*(Text(_cell(value)) for value in row))
     Console().print(screen)
     cut = f", the first {_SHOWN_ROWS} shown (--output FILE has all)" if len(table) > _SHOWN_ROWS else ""
     more = "; there are more: the limit was reached (--maxrec)" if results.status[0] == "OVERFLOW" else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Callable
 from functools import partial
 from ipaddress import ip_address
@@ -17,7 +18,7 @@ from granian.log import LogLevels
 from obscore_tap.app import create_app, start_work
 from obscore_tap.services import check_services
 from stac_rucio_sync.commands.context import Invocation
-from stac_rucio_sync.errors import UsageError
+from stac_rucio_sync.errors import FatalError, UsageError
 from stac_rucio_sync.settings import Settings
 
 _STOP_SECONDS = 30
@@ -45,8 +46,9 @@ def serve(invocation: Invocation, host: str | None, port: int | None, workers: i
     """
     flags = {name: value for name, value in (("host", host), ("port", port), ("workers", workers)) if value is not None}
     settings = serving_settings(invocation, flags)
-    check_services(settings)
     services = settings.services
+    _refuse_taken_port(services.host, services.port)
+    check_services(settings)
     for line in _addresses(settings):
         click.echo(line)
     server = Granian(
@@ -65,6 +67,17 @@ def serve(invocation: Invocation, host: str | None, port: int | None, workers: i
     )
     load: Callable[[], Any] = partial(load_application, invocation.settings_file, invocation.lake_home, flags)
     server.serve(target_loader=load, wrap_loader=False)
+
+
+def _refuse_taken_port(host: str, port: int) -> None:
+    """See that nobody listens there: two servers that share a port, as the workers do, would answer in turns."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise FatalError(f"cannot listen on {host}, port {port}: {error.strerror}; --port names another") from error
 
 
 def serving_settings(invocation: Invocation, flags: dict[str, Any]) -> Settings:

@@ -98,11 +98,12 @@ def own_server(lake: RunningLake, folder: Path) -> Iterator[tuple[subprocess.Pop
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "stac_rucio_sync.cli", "--home", str(lake.home), "serve", "--port", str(port)],
-        stdout=(folder / "out").open("wb"),
-        stderr=(folder / "err").open("wb"),
-    )
+    with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "stac_rucio_sync.cli", "--home", str(lake.home), "serve", "--port", str(port)],
+            stdout=out,
+            stderr=err,
+        )
     url = f"http://127.0.0.1:{port}"
     try:
         for _ in range(300):
@@ -123,7 +124,7 @@ def test_a_stop_lets_answers_under_way_end(
     archive: Archive, lake: RunningLake, tmp_path: Path, number: signal.Signals
 ) -> None:
     with own_server(lake, tmp_path) as (server, url):
-        form = {"LANG": "ADQL", "QUERY": LONG, "MAXREC": "1000000", "FORMAT": "votable/td"}
+        form = {"LANG": "ADQL", "QUERY": LONG, "MAXREC": "400000", "FORMAT": "votable/td"}
         with requests.post(f"{url}/tap/sync", data=form, stream=True, timeout=60) as answer:
             chunks = answer.iter_content(65536)
             next(chunks)

@@ -222,7 +222,7 @@ def test_the_front_page_is_valid_and_tells_what_is_here(archive: Archive) -> Non
     products = archive.query("SELECT count(*) FROM lake.obscore")[0][0]
     (files, size) = archive.query("SELECT count(*), sum(bytes) FROM lake.file")[0]
     words = re.sub(r"\s+", " ", page.text)
-    assert f"{products:,} data products and {files:,} files ({size / 1e6:.1f} MB)" in words
+    assert f"{products:,} data products and {files:,} files ({float(size) / 1e6:.1f} MB)" in words
     for collection in ("vo-images", "vo-spectra", "vo-cubes", "vo-scenes"):
         assert f"<td>{collection}</td>" in page.text
     assert f"{archive.url}/tap" in page.text
