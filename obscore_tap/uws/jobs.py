@@ -14,7 +14,8 @@ from typing import IO, Final
 
 from obscore_tap.refusals import NotFound, Refusal, TooLarge, Unavailable
 from obscore_tap.uws.files import JobFiles
-from obscore_tap.uws.model import ACTIVE, InlineFile, Job, JobKind, JobLimits, Phase, Result
+from obscore_tap.uws.kinds import JobKind
+from obscore_tap.uws.model import ACTIVE, InlineFile, Job, JobLimits, Phase, Result
 from obscore_tap.uws.runner import Runner
 from obscore_tap.uws.store import JobStore
 

@@ -1,15 +1,11 @@
-"""What a job is (UWS 1.1 section 2.1), what kinds of jobs a service has, and what they may use."""
+"""What a job is (UWS 1.1 section 2.1), and what jobs may use."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from obscore_tap.uws.execution import JobRun
+from typing import Final
 
 
 class Phase(StrEnum):
@@ -113,25 +109,3 @@ class JobLimits:
     """The longest that a request with WAIT blocks."""
     waiting: int = 8
     """Requests of one process that may block at a time; further ones are answered at once."""
-
-
-def _accept_all(_parameters: Mapping[str, list[str]]) -> None:
-    """Refuse nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class JobKind:
-    """What a job list runs."""
-
-    name: str
-    run: Callable[[JobRun], None]
-    """Does the work and writes the results; any exception makes the phase ERROR, and one that this service raises on
-    purpose is shown to the job's owner."""
-    error_document: Callable[[str], tuple[str, bytes]] = field(
-        default=lambda message: ("text/plain; charset=utf-8", message.encode())
-    )
-    """MIME type and text of the error resource for a message."""
-    check: Callable[[Mapping[str, list[str]]], None] = field(default=_accept_all)
-    """Refuses parameters that no job may have, before they are kept. Names are in capitals."""
-    repeatable: frozenset[str] = frozenset()
-    """Names, in capitals, of parameters that a later request adds to; of any other the last value holds."""

@@ -15,7 +15,8 @@ from obscore_tap.refusals import Refusal, Unavailable
 from obscore_tap.uws import claims
 from obscore_tap.uws.execution import JobRun
 from obscore_tap.uws.files import JobFiles
-from obscore_tap.uws.model import Job, JobError, JobKind, Phase
+from obscore_tap.uws.kinds import JobKind
+from obscore_tap.uws.model import Job, JobError, Phase
 from obscore_tap.uws.store import CHANNEL, JobStore
 
 LOG = logging.getLogger(__name__)
