@@ -44,6 +44,8 @@ class BinaryWriter:
 
     def rows(self, batch: Batch) -> bytes:
         """Return rows in base64. Groups of three bytes never span two calls: the rest waits for the next rows."""
+        if not batch:
+            return b""
         if any(self._texts):
             columns = zip(*batch, strict=True)
             encoded = (

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain
 
-from obscore_tap.results.fields import null_of
-from obscore_tap.results.values import FLOATS, concat, literal, over, text_of
+from obscore_tap.results.fields import null_of, votable_type
+from obscore_tap.results.values import FLOATS, SHAPES, concat, literal, over, text_of
 from obscore_tap.results.votable import head, tail
 from obscore_tap.results.writer import Batch, Ending, Heading, numbered
 from obscore_tap.schema import Datatype, OutputColumn
@@ -48,12 +48,13 @@ class TableDataWriter:
 def _row(columns: tuple[OutputColumn, ...]) -> str:
     parts = [literal("<TR><TD>")]
     for name, column in numbered(columns):
-        parts += [_cell(name, column.datatype), literal("</TD><TD>")]
+        parts += [_cell(name, column), literal("</TD><TD>")]
     parts[-1] = literal("</TD></TR>\n")
     return concat(parts)
 
 
-def _cell(name: str, datatype: Datatype) -> str:
+def _cell(name: str, column: OutputColumn) -> str:
+    datatype = column.datatype
     null = null_of(datatype)
     if null is not None:
         return f"coalesce({name}, ({null})::{datatype.value})"
@@ -67,4 +68,11 @@ def _cell(name: str, datatype: Datatype) -> str:
         return over("generate_series", places, f"string_agg(get_byte({name}, v)::text, ' ' ORDER BY i)")
     if datatype is Datatype.TEXT:
         return f"replace(replace(replace({name}, '&', '&amp;'), '<', '&lt;'), '>', '&gt;')"
-    return text_of(name, datatype)
+    text = text_of(name, datatype)
+    return f"coalesce({text}, {literal(' '.join(['NaN'] * _numbers(column)))})" if datatype in SHAPES else text
+
+
+def _numbers(column: OutputColumn) -> int:
+    """Return how many numbers a shape has at least: a null has as many, for readers that count them."""
+    _, size, xtype = votable_type(column)
+    return 6 if xtype == "polygon" else 0 if size == "*" else int(size)

@@ -312,8 +312,8 @@ def count_of(name: str, body: bytes) -> tuple[int, bool]:
 @pytest.mark.parametrize(("there", "allowed"), [(0, 5), (4, 5), (5, 5), (6, 5), (3000, 2999), (3000, 512), (5, 0)])
 def test_maxrec_is_kept_and_overflow_told(service: Database, name: str, there: int, allowed: int) -> None:
     translation = Translation(
-        f"SELECT i FROM generate_series(1, {there}) i",  # noqa: S608 - a number
-        (OutputColumn("i", D.INTEGER),),
+        f"SELECT i, 'ü' FROM generate_series(1, {there}) i",  # noqa: S608 - a number
+        (OutputColumn("i", D.INTEGER), OutputColumn("u", D.TEXT, unicode=True)),
         frozenset(),
     )
     answer = answered(service, name, translation, allowed)
