@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from xml.sax.saxutils import quoteattr
+from xml.sax.saxutils import escape, quoteattr
 
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -115,6 +115,7 @@ def error_document(message: str) -> bytes:
         '<VOTABLE version="1.4" xmlns="http://www.ivoa.net/xml/VOTable/v1.3">\n'
         "<DESCRIPTION>Simple Cone Search</DESCRIPTION>\n"
         f'<INFO ID="Error" name="Error" value={quoteattr(message)}/>\n'
+        f'<RESOURCE type="results"><INFO name="QUERY_STATUS" value="ERROR">{escape(message)}</INFO></RESOURCE>\n'
         "</VOTABLE>\n"
     ).encode()
 

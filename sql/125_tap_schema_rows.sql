@@ -67,7 +67,7 @@ SELECT pg_temp.with_epn_schema(table_name), pg_temp.with_epn_schema(column_name)
     ('ivoa.obscore', 'instrument_name', 'unicodeChar', '*', NULL, NULL, 'Instrument that took the data', 'obscore:Provenance.ObsConfig.Instrument.name', NULL, 'meta.id;instr', 0, 1, 1, 33),
     ('ivoa.obscore', 'proposal_id', 'unicodeChar', '*', NULL, NULL, 'Identifier of the proposal', 'obscore:Provenance.Proposal.identifier', NULL, 'meta.id;obs.proposal', 0, 0, 1, 34),
     ('ivoa.obscore', 'publisher_id', 'unicodeChar', '*', NULL, NULL, 'IVOA identifier of the publisher', 'obscore:Curation.publisherID', NULL, 'meta.ref.ivoid', 0, 0, 1, 35),
-    ('ivoa.obscore', 'bib_reference', 'unicodeChar', '*', NULL, NULL, 'Bibcode, DOI or URL of a publication on the data product', 'obscore:Curation.reference', NULL, 'meta.bib', 0, 0, 1, 36),
+    ('ivoa.obscore', 'bib_reference', 'unicodeChar', '*', NULL, NULL, 'Bibcode, DOI or URL of a publication on the data product', 'obscore:Curation.reference', NULL, 'meta.bib.bibcode', 0, 0, 1, 36),
     ('ivoa.obscore', 'data_rights', 'char', '*', NULL, NULL, 'Who may have the data: public, secure or proprietary', 'obscore:Curation.rights', NULL, 'meta.code', 0, 0, 1, 37),
     ('ivoa.obscore', 'obs_release_date', 'char', '*', 'timestamp', NULL, 'When the data become public (UTC)', 'obscore:Curation.releaseDate', NULL, 'time.release', 0, 0, 1, 38),
     ('ivoa.obscore', 's_polygon', 'double', '*', 'polygon', NULL, 'Region covered, ICRS (DALI polygon: longitudes and latitudes)', NULL, 'deg', 'pos.outline;obs.field', 1, 0, 0, 39),

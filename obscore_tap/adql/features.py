@@ -47,7 +47,7 @@ FEATURES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
         f"{_FEATURES}adql-type": (("CAST", "to all types of ADQL 2.1, geometry included"),),
         f"{_FEATURES}adql-unit": (("IN_UNIT", "units of VOUnit"),),
         f"{_FEATURES}adql-offset": (("OFFSET", ""),),
-        f"{_FEATURES}adql-conditional": (("COALESCE", ""),),
+        f"{_FEATURES.lower()}adql-conditional": (("COALESCE", ""),),  # newer than the clients that want mixed case
     }
 )
 """Type of feature to pairs of form and description."""
