@@ -12,18 +12,9 @@ CREATE OR REPLACE FUNCTION adql.mod(x double precision, y double precision) RETU
 AS $$ SELECT mod(x::text::numeric, y::text::numeric)::double precision $$;
 COMMENT ON FUNCTION adql.mod IS 'remainder of x/y, with the sign of x, of the decimal numbers as they are written';
 
-CREATE OR REPLACE FUNCTION adql.round(x double precision) RETURNS double precision
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-AS $$ SELECT CASE WHEN abs(x) < 4503599627370496 THEN trunc(x) + trunc(2 * (x - trunc(x))) ELSE x END $$;
-COMMENT ON FUNCTION adql.round(double precision) IS 'halves away from zero, as with decimals';
-
 CREATE OR REPLACE FUNCTION adql.round(x double precision, digits integer) RETURNS double precision
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 AS $$ SELECT round(x::text::numeric, digits)::double precision $$;
-
-CREATE OR REPLACE FUNCTION adql.truncate(x double precision) RETURNS double precision
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-AS $$ SELECT trunc(x) $$;
 
 CREATE OR REPLACE FUNCTION adql.truncate(x double precision, digits integer) RETURNS double precision
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -109,7 +100,7 @@ CREATE OR REPLACE FUNCTION adql.sexagesimal_parts(written text) RETURNS text[]
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 AS $$
     SELECT coalesce(
-        regexp_match(written, '^\s*([+-]?)(\d+):(\d{1,2}):(\d{1,2}(?:\.\d*)?)\s*$'),
+        regexp_match(written, '^\s*([+-]?)(\d+)[: ](\d{1,2})[: ](\d{1,2}(?:\.\d*)?)\s*$'),
         regexp_match(written, '^\s*([+-]?)(\d+)[hHdD]\s*(\d{1,2})[mM]\s*(\d{1,2}(?:\.\d*)?)[sS]\s*$'),
         regexp_match(written, '^\s*([+-]?)(\d{2,3})(\d{2})(\d{2}(?:\.\d*)?)\s*$')
     )

@@ -50,6 +50,9 @@ def _remainder(arguments: Sequence[Typed], node: FunctionCall) -> Typed:
     return Typed(sql, Datatype.DOUBLE, node.position, Meta(unit=first.meta.unit))
 
 
+_WHOLE = {"round": "round", "truncate": "trunc"}
+
+
 def _decimals(function: str) -> Builder:
     def build(arguments: Sequence[Typed], node: FunctionCall) -> Typed:
         number = taken(Kind.DOUBLE, arguments[0], node.spelling)
@@ -57,7 +60,7 @@ def _decimals(function: str) -> Builder:
         if abs(digits) > 400:
             raise AdqlError(f"{node.spelling}: a double has no {digits} decimal places", *arguments[1].position)
         meta = Meta(unit=number.meta.unit, ucd=number.meta.ucd)
-        sql = f"adql.{function}({number.sql}, {digits})" if digits else f"adql.{function}({number.sql})"
+        sql = f"adql.{function}({number.sql}, {digits})" if digits else f"{_WHOLE[function]}({number.sql})"
         return Typed(sql, Datatype.DOUBLE, node.position, meta)
 
     return build

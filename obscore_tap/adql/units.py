@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import lru_cache
 from typing import Any
 
@@ -19,7 +20,10 @@ def _parsed(text: str) -> Any:  # noqa: ANN401 - astropy has no types
     from astropy import units  # noqa: PLC0415
 
     try:
-        return units.Unit(text, format="vounit", parse_strict="raise")
+        with warnings.catch_warnings():
+            # Deprecated units, such as Angstrom, are units.
+            warnings.simplefilter("ignore", units.UnitsWarning)
+            return units.Unit(text, format="vounit", parse_strict="raise")
     except (ValueError, TypeError) as error:
         raise UnitError(f"'{text[:40]}' is no unit of VOUnit") from error
 
@@ -41,7 +45,13 @@ def factor(source: str, target: str) -> float:
     given = _parsed(source)
     if not given.is_equivalent(wanted):
         raise UnitError(f"{source} cannot be converted into {target}")
-    return float(given.to(wanted))
+    return _neat(float(given.to(wanted)))
+
+
+def _neat(ratio: float) -> float:
+    """Return the short decimal number that a ratio is but for its last bits: 1e9, not 999999999.9999999."""
+    short = float(f"{ratio:.12g}")
+    return short if abs(short - ratio) <= 1e-15 * abs(ratio) else ratio
 
 
 @lru_cache(maxsize=512)
@@ -55,6 +65,9 @@ def spectral(source: str, target: str) -> tuple[float, bool]:
     UnitError
         One of them is no unit of wavelength, frequency, energy or wave number.
     """
+    if source.strip() and target.strip() and _parsed(source).is_equivalent(_parsed(target)):
+        _frequency_or_length(source)
+        return factor(source, target), False
     from_size, from_is_length = _frequency_or_length(source)
     to_size, to_is_length = _frequency_or_length(target)
     if from_is_length == to_is_length:
