@@ -227,7 +227,7 @@ class JobStore:
     # -------------------------------------------------------------------------------------------------------- space
 
     def reserve(self, job_id: str, least: int, wish: int) -> int:
-        """Set aside space for a job, as near to ``wish`` bytes as there is room for.
+        """Set aside space for a job: ``wish`` bytes, or less where others could not begin any more.
 
         Reservations are made one at a time, so that the limit holds however many jobs write at once.
 
@@ -237,7 +237,7 @@ class JobStore:
             Bytes that the job has now; 0 where there is no room for ``least``, and nothing was changed then.
         """
         query = """
-            UPDATE uws.job SET bytes = least(%(wish)s, room) FROM (
+            UPDATE uws.job SET bytes = least(%(wish)s, %(least)s + (room - %(least)s) / 8) FROM (
                 SELECT %(most)s - coalesce(sum(bytes), 0) AS room FROM uws.job WHERE id <> %(id)s
             ) AS others
             WHERE id = %(id)s AND room >= %(least)s RETURNING bytes
