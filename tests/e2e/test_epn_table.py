@@ -125,7 +125,7 @@ def columns(service: Any) -> dict[str, dict[str, str]]:
 
 
 def test_the_table_is_found_by_its_utype(service: Any) -> None:
-    found = service.search(f"SELECT table_name FROM tap_schema.tables WHERE utype = '{UTYPE}'")
+    found = service.search(f"SELECT table_name FROM tap_schema.tables WHERE utype = '{UTYPE}'")  # noqa: S608 - words of this test
     assert [str(row["table_name"]) for row in found] == ["epn.epn_core"]
 
 
@@ -164,7 +164,7 @@ def test_the_fields_of_a_result_say_the_same(service: Any, columns: dict[str, An
 
 def test_required_values_are_there_in_every_row(service: Any, archive: Archive) -> None:
     missing = " OR ".join(f"{name} IS NULL" for name in NEVER_NULL)
-    assert len(service.search(f"SELECT granule_uid FROM epn.epn_core WHERE {missing}")) == 0
+    assert len(service.search(f"SELECT granule_uid FROM epn.epn_core WHERE {missing}")) == 0  # noqa: S608 - words of this test
     ((count,),) = service.search("SELECT COUNT(*) AS n FROM epn.epn_core").to_table().as_array().tolist()
     assert [(count,)] == archive.query("SELECT count(*) FROM lake.epn")
     assert count > 0

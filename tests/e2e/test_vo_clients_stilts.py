@@ -47,11 +47,9 @@ def targets(archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> Path:
 # ---------------------------------------------------------------------------------------------------------- queries
 
 
-@pytest.mark.parametrize("sync", ["true", "false"])
-def test_tapquery_by_both_roads(sync: str, archive: Archive, tmp_path: Path) -> None:
-    rows = table_of(
-        "tapquery", tmp_path, tapurl=f"{archive.url}/tap", adql=EVERYTHING, sync=sync, poll=200, delete="now"
-    )
+@pytest.mark.parametrize("road", [{"sync": "true"}, {"sync": "false", "poll": 200, "delete": "finished"}])
+def test_tapquery_by_both_roads(road: dict[str, Any], archive: Archive, tmp_path: Path) -> None:
+    rows = table_of("tapquery", tmp_path, tapurl=f"{archive.url}/tap", adql=EVERYTHING, **road)
     assert [(len(rows),)] == archive.query("SELECT count(*) FROM lake.obscore")
     sizes = dict(archive.query("SELECT obs_publisher_did, access_estsize FROM lake.obscore"))
     assert {row["obs_publisher_did"]: int(row["access_estsize"]) for row in rows if row["access_estsize"]} == {
@@ -161,7 +159,7 @@ def test_images_near_a_position(archive: Archive, tmp_path: Path) -> None:
 
 # -------------------------------------------------------------------------------------------------------- documents
 
-# All but s_polygon: votlint 3.4.7 can read no double[*] in a binary stream, nor an empty one in TABLEDATA (test_taplint.py).
+# All but s_polygon: votlint 3.4.7 can read no double[*] in a binary stream (test_taplint.py), nor an empty one in text.
 LINTED = """
     SELECT dataproduct_type, dataproduct_subtype, calib_level, obs_collection, obs_id, obs_title, obs_publisher_did,
         target_name, access_url, access_format, access_estsize, s_ra, s_dec, s_fov, s_region, s_resolution, s_xel1,
