@@ -29,10 +29,16 @@ from obscore_tap.schema import Datatype, Published, Table
 from obscore_tap.uploads import UploadLimits, Uploads
 from obscore_tap.uploads.load import UPLOAD_LOCKS
 from stac_rucio_sync.stores.schema import apply_schema
-from tests.postgres.conftest import Database
+from tests.postgres.conftest import Database, Server, make_database
 
 SERIALIZATIONS = ("tabledata", "binary", "binary2")
 LIMITS = UploadLimits(bytes=3_000_000, rows=20_000, seconds=20)
+
+
+@pytest.fixture(scope="module")
+def database(server: Server, template: str) -> Iterator[Database]:
+    """One for all tests here: each leaves it as it was."""
+    yield from make_database(server, template)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from obscore_tap.refusals import Refusal
 from obscore_tap.uws import JobKind, JobLimits, JobRun, Jobs, job_list
 from obscore_tap.uws.store import JOB_LOCKS
 from stac_rucio_sync.stores.schema import apply_schema
-from tests.postgres.conftest import Database
+from tests.postgres.conftest import Database, Server, make_database
 from tests.xsd import schema_faults
 
 URL = "http://archive.example.org/tap/async"
@@ -74,6 +74,18 @@ def make_client(jobs: Jobs, *, show_jobs: bool = False) -> FlaskClient:
         return Response(str(error), status=error.status)
 
     return app.test_client()
+
+
+@pytest.fixture(scope="module")
+def database(server: Server, template: str) -> Iterator[Database]:
+    """One for all tests here: each begins without jobs."""
+    yield from make_database(server, template)
+
+
+@pytest.fixture(autouse=True)
+def no_jobs(database: Database) -> None:
+    with psycopg.connect(database.admin_url) as connection:
+        connection.execute("DELETE FROM uws.job")
 
 
 @pytest.fixture
