@@ -32,6 +32,7 @@ demo: system install  ## A lake, 200 items, sync, a rule, queries: the whole roa
 	@$(BIN)/python -m stac_rucio_sync.demo
 
 test: system install  ## All tests, on real servers, in under 10 minutes
+	@scripts/system-packages.sh clients
 	@$(PYTEST) -m "not slow and not faults" $(TESTS)
 
 test-slow: system install  ## The tests that `make test` leaves out

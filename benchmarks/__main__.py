@@ -12,6 +12,7 @@ from benchmarks.growth import memory, through
 from benchmarks.mapping import mapping, unchanged
 from benchmarks.registering import registering
 from benchmarks.rows import rows
+from benchmarks.tap import tap
 from benchmarks.trigger import trigger
 from benchmarks.verify import verify
 from stac_rucio_sync.lake import Lake, running_settings
@@ -25,6 +26,7 @@ BENCHMARKS: dict[str, Callable[[Settings], list[Figure]]] = {
     "trigger": trigger,
     "registering": registering,
     "verify": verify,
+    "tap": tap,
 }
 LONG: dict[str, Callable[[Settings], list[Figure]]] = {"memory": memory, "through": through}
 """Ten minutes each: run where they are named."""

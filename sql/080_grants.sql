@@ -14,7 +14,7 @@ GRANT SELECT (collection, id, scope, name, obs_publisher_did, links_only, first_
     ON lake.item TO lake_reader;
 
 -- PostgreSQL gives everybody temporary tables. What the roles that are here now (Rucio's among them) had through that,
--- each keeps by a grant of its own; only the reader loses it.
+-- each keeps by a grant of its own; only the roles of the services lose it.
 DO $$
 DECLARE
     somebody name;
@@ -24,8 +24,10 @@ BEGIN
         WHERE datname = current_database() AND given.grantee = 0 AND given.privilege_type = 'TEMPORARY'
     ) THEN
         FOR somebody IN
-            SELECT rolname FROM pg_roles WHERE rolname NOT LIKE 'pg\_%' AND rolname <> 'lake_reader'
-                AND NOT pg_has_role(oid, 'lake_reader', 'MEMBER')
+            SELECT rolname FROM pg_roles one WHERE rolname NOT LIKE 'pg\_%' AND NOT EXISTS (
+                SELECT FROM pg_roles service WHERE service.rolname IN ('lake_reader', 'lake_query', 'lake_jobs')
+                    AND pg_has_role(one.oid, service.oid, 'MEMBER')
+            )
         LOOP
             EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO %I', current_database(), somebody);
         END LOOP;

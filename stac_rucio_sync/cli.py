@@ -14,6 +14,8 @@ import click
 
 from stac_rucio_sync import __version__
 from stac_rucio_sync.commands.context import Invocation
+from stac_rucio_sync.commands.query import query
+from stac_rucio_sync.commands.serve import serve
 from stac_rucio_sync.commands.stopping import leave_stopped
 from stac_rucio_sync.commands.sync import quarantine, status, sync
 from stac_rucio_sync.commands.tables import db, resolve
@@ -53,7 +55,7 @@ def cli(context: click.Context, settings_file: Path | None, lake_home: Path | No
     context.obj = Invocation(settings_file, lake_home)
 
 
-for command in (sync, verify, status, quarantine, db, resolve, lake):
+for command in (sync, verify, status, quarantine, serve, query, db, resolve, lake):
     cli.add_command(command)
 
 

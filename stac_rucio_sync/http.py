@@ -50,6 +50,10 @@ class RefusedAnswer(FatalError):  # noqa: N818 - it is an answer
         """The header of that name: with status 416 it tells the length."""
 
 
+class PrivateAddress(RefusedAnswer):
+    """The host, or one that it redirects to, is not of the public internet."""
+
+
 class _Unanswered(TransientError):  # noqa: N818 - as above
     """One failed try; ``wait`` holds the seconds that the server asked for."""
 
@@ -110,8 +114,8 @@ def _is_private_literal(host: str) -> bool:
         return False
 
 
-def _private(host: str) -> RefusedAnswer:
-    return RefusedAnswer(
+def _private(host: str) -> PrivateAddress:
+    return PrivateAddress(
         f"{host} has a private or loopback address, which is asked only when the setting "
         "sync.allow_private_addresses permits it"
     )

@@ -33,6 +33,10 @@ class Database(_Section):
     """URL of a role that may create schemas and roles: for ``db apply`` only."""
     reader_url: SecretStr | None = None
     """URL of the role that the services read as."""
+    query_url: SecretStr | None = None
+    """URL of the role that users' queries run as: it can only read what is published."""
+    jobs_url: SecretStr | None = None
+    """URL of the role that the services keep jobs and uploaded tables with."""
 
 
 class Rucio(_Section):
@@ -123,15 +127,69 @@ class Sync(_Section):
 
 
 class Services(_Section):
-    """What the addresses in the tables point to."""
+    """Where the services listen, and what the addresses in the tables point to."""
 
     base_url: str = Field(default="http://127.0.0.1:8080", pattern=r"^https?://[^\s]+$")
     """Public base URL of the services; DataLink lies at ``{base_url}/datalink/links``."""
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=1, le=65535)
+    workers: int = Field(default=2, ge=1, le=64)
+    """Processes."""
+    threads: int = Field(default=16, ge=1, le=256)
+    """Requests that one process answers at a time."""
+    title: str = Field(default="stac-rucio-sync", min_length=1, max_length=200)
+    """Name of the archive, on the front page and in the descriptions of the services."""
 
     @field_validator("base_url")
     @classmethod
     def _without_slash(cls, url: str) -> str:
         return url.rstrip("/")
+
+
+class Tap(_Section):
+    """TAP, and the limits of all queries."""
+
+    maxrec: int = Field(default=20_000, ge=0)
+    """Rows of a result where the query says nothing of MAXREC."""
+    max_maxrec: int = Field(default=20_000_000, ge=1)
+    """The most that MAXREC may be."""
+    timeout: float = Field(default=60.0, gt=0)
+    """Seconds that a synchronous query may take."""
+    duration: int = Field(default=3600, ge=1)
+    """Seconds that a job may take, unless its owner says otherwise."""
+    max_duration: int = Field(default=14_400, ge=1)
+    """The most that the owner of a job may say."""
+    retention: int = Field(default=604_800, ge=60)
+    """Seconds after which a job is destroyed, unless its owner says otherwise."""
+    max_retention: int = Field(default=2_592_000, ge=60)
+    """The most that the owner of a job may say."""
+    jobs: int = Field(default=2, ge=1, le=64)
+    """Jobs that run at a time."""
+    max_jobs: int = Field(default=10_000, ge=1)
+    """Jobs that are kept at a time."""
+    show_jobs: bool = False
+    """Whether the list of jobs shows everybody's."""
+    query_bytes: int = Field(default=1_000_000, ge=1000)
+    """The longest query."""
+    upload_bytes: int = Field(default=100_000_000, ge=0)
+    """The most that all tables uploaded with one query may hold."""
+    upload_rows: int = Field(default=1_000_000, ge=0)
+    """The most rows that one uploaded table may have."""
+    upload_timeout: float = Field(default=60.0, gt=0)
+    """Seconds that fetching an uploaded table by its URI may take."""
+    allow_private_addresses: bool = False
+    """Whether tables may be uploaded from loopback, private and link-local addresses."""
+    results_folder: Path | None = None
+    """Where results of jobs are kept; unset: below the user's folder of state."""
+    results_bytes: int = Field(default=10_000_000_000, ge=1_000_000)
+    """The most that all results of jobs may hold together."""
+
+    @model_validator(mode="after")
+    def _defaults_within_limits(self) -> Tap:
+        for name, most in (("maxrec", "max_maxrec"), ("duration", "max_duration"), ("retention", "max_retention")):
+            if getattr(self, name) > getattr(self, most):
+                raise ValueError(f"{name} is above {most}")
+        return self
 
 
 class Epn(_Section):
@@ -157,6 +215,7 @@ class Settings(BaseSettings):
     sync: Sync = Sync()
     services: Services = Services()
     epn: Epn = Epn()
+    tap: Tap = Tap()
 
     def collection(self, collection_id: str) -> Collection:
         """Return what the settings say of a collection (an empty section where they say nothing)."""

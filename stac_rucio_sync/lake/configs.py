@@ -124,6 +124,8 @@ def settings_toml(home: LakeHome, state: LakeState) -> str:
             "url": database_url("lake_ingest", state.passwords, port),
             "admin_url": database_url("postgres", state.passwords, port),
             "reader_url": database_url("lake_reader", state.passwords, port),
+            "query_url": database_url("lake_query", state.passwords, port),
+            "jobs_url": database_url("lake_jobs", state.passwords, port),
         },
         "rucio": {"config": str(home.client_config("ingest")), "account": "ingest", "metadata": state.metadata},
         "origins": {"create": True},

@@ -24,7 +24,7 @@ HOME_VARIABLE = "STAC_RUCIO_SYNC_LAKE_HOME"
 PROJECT_FOLDER = "stac-rucio-sync"
 
 ACCOUNTS = ("root", "ingest", "alice")
-DATABASE_ROLES = ("postgres", "rucio", "lake_ingest", "lake_reader")
+DATABASE_ROLES = ("postgres", "rucio", "lake_ingest", "lake_reader", "lake_query", "lake_jobs")
 PORT_NAMES = ("postgres", "rucio", "memcached", "origin", "vienna", "sydney")
 
 

@@ -276,7 +276,7 @@ OBSCORE = Table(
         Text(),
         "Bibcode, DOI or URL of a publication on the data product",
         "Curation.reference",
-        ucd="meta.bib",
+        ucd="meta.bib.bibcode",
         principal=False,
     ),
     _column(

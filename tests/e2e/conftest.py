@@ -1,4 +1,4 @@
-"""A lake whose Rucio keeps metadata in PostgreSQL: another one than the session's, which keeps them as JSON."""
+"""What end-to-end tests share: the services over an archive, and a lake on the trigger route."""
 
 from __future__ import annotations
 
@@ -12,11 +12,19 @@ from stac_rucio_sync.lake import Lake, running_settings
 from stac_rucio_sync.lake.home import default_home
 from stac_rucio_sync.settings import load_settings
 from tests.conftest import RunningLake
+from tests.e2e.archive import Archive, running_archive
 
 
 @pytest.fixture(scope="session")
+def archive(lake: RunningLake, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
+    """200 synced items and the server process that answers for them."""
+    with running_archive(lake, tmp_path_factory.mktemp("archive")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def trigger_lake() -> Iterator[RunningLake]:
-    """An embedded lake on the trigger route, made when the first test wants it."""
+    """A lake whose Rucio keeps metadata in PostgreSQL: another one than the session's, which keeps them as JSON."""
     usual = Path(os.environ.get("STAC_RUCIO_SYNC_TEST_HOME", default_home().with_name("test-lake")))
     lake = Lake(usual.with_name(usual.name + "-trigger"))
     lake.reset()

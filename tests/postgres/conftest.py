@@ -21,6 +21,8 @@ from stac_rucio_sync.stores.postgres import PostgresStore
 from stac_rucio_sync.stores.schema import apply_schema
 
 TEMPLATE = "template_lake"
+ROLES = ("postgres", "lake_ingest", "lake_reader", "lake_query", "lake_jobs")
+"""Those that log in, in the order of the fields of `Database`."""
 
 
 @dataclass
@@ -50,11 +52,13 @@ class Server:
 
 @dataclass(frozen=True)
 class Database:
-    """A database and the three ways into it."""
+    """A database and the ways into it."""
 
     admin_url: str
     ingest_url: str
     reader_url: str
+    query_url: str
+    jobs_url: str
 
 
 def make_server() -> Iterator[Server]:
@@ -77,7 +81,7 @@ def make_database(server: Server, template: str | None) -> Iterator[Database]:
         copied = sql.SQL(" TEMPLATE {}").format(sql.Identifier(template)) if template else sql.SQL("")
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)) + copied)
         try:
-            yield Database(*(server.url(role, name) for role in ("postgres", "lake_ingest", "lake_reader")))
+            yield Database(*(server.url(role, name) for role in ROLES))
         finally:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 

@@ -16,7 +16,7 @@ from stac_rucio_sync.model import ItemKey, Replica
 from stac_rucio_sync.stores import session
 from stac_rucio_sync.stores.postgres import PostgresStore
 from stac_rucio_sync.stores.schema import apply_schema
-from tests.postgres.conftest import Database, Server, make_server
+from tests.postgres.conftest import ROLES, Database, Server, make_server
 from tests.postgres.examples import file_of, settled_item, wanted_item
 
 
@@ -74,7 +74,7 @@ def own_server() -> Iterator[Server]:
 @pytest.fixture
 def own_database(own_server: Server) -> Database:
     """A database that goes with its server: no test connection stands in the way of a restart."""
-    database = Database(*(own_server.url(role, DATABASE) for role in ("postgres", "lake_ingest", "lake_reader")))
+    database = Database(*(own_server.url(role, DATABASE) for role in ROLES))
     apply_schema(database.admin_url)
     return database
 

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGE = ROOT / "stac_rucio_sync"
 LINES_OF_ONE_IDEA = 400
 
-LEVELS = (
+LIBRARY = (
     {"__init__", "errors"},
     {"model"},
     {"settings", "seen", "addresses"},
@@ -25,15 +24,30 @@ LEVELS = (
     {"commands", "demo"},
     {"cli", "__main__"},
 )
-"""From the ground up: a module may import what lies below it, and nothing beside it."""
 
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "guest" not in path.parts)
+SERVICES = (
+    {"__init__", "schema", "refusals"},
+    {"adql", "values", "lake_tables", "parameters", "examples", "style"},
+    {"results"},
+    {"database", "tap_schema"},
+    {"published", "running", "uploads", "uws", "vosi"},
+    {"query"},
+    {"services"},
+    {"responses"},
+    {"tap", "scs", "sia2", "frontpage"},
+    {"app"},
+)
+LEVELS = {"stac_rucio_sync": LIBRARY, "obscore_tap": SERVICES}
+"""From the ground up: a module may import what lies below it in its package, and nothing beside it."""
+
+MODULES = sorted(path for package in LEVELS for path in (ROOT / package).rglob("*.py") if "guest" not in path.parts)
 
 
-def room_of(module: str) -> str:
-    parts = module.split(".")
-    is_module = len(parts) > 1 and any((PACKAGE / f"{parts[1]}{end}").exists() for end in ("", ".py"))
-    return parts[1] if is_module else "__init__"
+def room_of(module: str) -> tuple[str, str]:
+    """Return the package of a module and what it belongs to there."""
+    package, *parts = module.split(".")
+    is_module = bool(parts) and any((ROOT / package / f"{parts[0]}{end}").exists() for end in ("", ".py"))
+    return package, parts[0] if is_module else "__init__"
 
 
 def module_of(path: Path) -> str:
@@ -52,16 +66,36 @@ def imports_of(path: Path) -> set[str]:
     return found
 
 
-def level_of(room: str) -> int:
-    return next(number for number, rooms in enumerate(LEVELS) if room in rooms)
+def level_of(package: str, room: str) -> int:
+    return next(number for number, rooms in enumerate(LEVELS[package]) if room in rooms)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def title(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=title)
 def test_imports_go_down_the_road(path: Path) -> None:
-    room = room_of(module_of(path))
+    here = room_of(module_of(path))
     for module in imports_of(path):
-        if module.startswith("stac_rucio_sync.") and room_of(module) != room:
-            assert level_of(room_of(module)) < level_of(room), f"{path.name} imports {module}"
+        there = room_of(module)
+        if there[0] == here[0] and there != here:
+            assert level_of(*there) < level_of(*here), f"{path.name} imports {module}"
+
+
+def test_the_library_does_not_know_the_services() -> None:
+    """Only the command that starts them does: the command line is above both."""
+    for path in MODULES:
+        if any(module.split(".")[0] == "obscore_tap" for module in imports_of(path)):
+            assert path.is_relative_to(ROOT / "obscore_tap") or title(path) == "stac_rucio_sync/commands/serve.py", path
+
+
+def test_translation_needs_nothing_but_what_is_published() -> None:
+    allowed = {"obscore_tap.schema", "stac_rucio_sync.errors"}
+    for path in (ROOT / "obscore_tap" / "adql").rglob("*.py"):
+        for module in imports_of(path):
+            ours = module.split(".")[0] in LEVELS and not module.startswith("obscore_tap.adql")
+            assert not ours or any(module == one or module.startswith(one + ".") for one in allowed), (path, module)
 
 
 def test_modules_have_no_circles() -> None:
@@ -73,22 +107,29 @@ def test_modules_have_no_circles() -> None:
     assert list(TopologicalSorter(graph).static_order())
 
 
+_ASK_THE_DATABASE = {("obscore_tap", room) for room in ("database", "uploads", "uws")}
+
+
 @pytest.mark.parametrize(
     ("driver", "rooms"),
-    [("rucio", {"stores"}), ("psycopg", {"stores", "lake", "demo"}), ("sqlalchemy", {"stores"})],
+    [
+        ("rucio", {("stac_rucio_sync", "stores")}),
+        ("psycopg", {("stac_rucio_sync", room) for room in ("stores", "lake", "demo")} | _ASK_THE_DATABASE),
+        ("sqlalchemy", {("stac_rucio_sync", "stores"), ("obscore_tap", "published")} | _ASK_THE_DATABASE),
+    ],
 )
-def test_a_driver_is_imported_in_its_store_only(driver: str, rooms: set[str]) -> None:
+def test_a_driver_is_imported_in_its_store_only(driver: str, rooms: set[tuple[str, str]]) -> None:
     for path in MODULES:
         if any(module.split(".")[0] == driver for module in imports_of(path)):
             assert room_of(module_of(path)) in rooms, f"{path} imports {driver}"
 
 
 def test_the_two_stores_do_not_know_each_other() -> None:
-    for path in (PACKAGE / "stores").glob("*.py"):
+    for path in (ROOT / "stac_rucio_sync" / "stores").glob("*.py"):
         drivers = {module.split(".")[0] for module in imports_of(path)} & {"rucio", "psycopg", "sqlalchemy"}
         assert not {"rucio", "psycopg"} <= drivers, path
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", MODULES, ids=title)
 def test_a_module_holds_one_idea(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= LINES_OF_ONE_IDEA

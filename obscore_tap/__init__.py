@@ -1,0 +1,1 @@
+"""TAP, Simple Cone Search and SIA 2 over the lake's tables."""

@@ -1,0 +1,86 @@
+"""The web application: all services of the archive in one WSGI application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from multiprocessing.util import Finalize
+
+from flask import Blueprint, Flask, Response, request
+
+from obscore_tap import frontpage, scs, sia2
+from obscore_tap.responses import add_error_handlers
+from obscore_tap.services import Services, open_services
+from obscore_tap.tap import jobs
+from obscore_tap.tap import views as tap
+from stac_rucio_sync.settings import Settings
+
+BLUEPRINTS: tuple[Callable[[Services], Blueprint], ...] = (
+    frontpage.blueprint,
+    tap.blueprint,
+    jobs.blueprint,
+    scs.blueprint,
+    sia2.blueprint,
+)
+"""The services; one joins by one line here."""
+
+_FORM_OVERHEAD = 1_000_000
+"""Bytes that a request may have beside its query and its uploaded tables."""
+_FORM_PARTS = 200
+EXTENSION = "stac-rucio-sync"
+
+
+def create_app(settings: Settings) -> Flask:
+    """Make the application.
+
+    Parameters
+    ----------
+    settings
+        Of the services; ``database.query_url`` and ``database.jobs_url`` must be set.
+
+    Raises
+    ------
+    UsageError
+        A database URL is missing.
+    """
+    app = Flask("obscore_tap", static_folder=None)
+    limits = settings.tap
+    app.config.update(
+        MAX_CONTENT_LENGTH=limits.upload_bytes + limits.query_bytes + _FORM_OVERHEAD,
+        MAX_FORM_MEMORY_SIZE=limits.query_bytes + _FORM_OVERHEAD,
+        MAX_FORM_PARTS=_FORM_PARTS,
+    )
+    services = open_services(settings)
+    app.extensions[EXTENSION] = services
+    for make in BLUEPRINTS:
+        app.register_blueprint(make(services))
+    add_error_handlers(app)
+    app.before_request(partial(_limit_form, 3 * limits.query_bytes + _FORM_OVERHEAD))
+    app.after_request(_let_browsers_in)
+    return app
+
+
+def _limit_form(size: int) -> None:
+    """Limit a form without files: it is read into memory whole, where a query may be escaped to three times its length.
+
+    Flask's MAX_FORM_MEMORY_SIZE is for forms in parts only.
+    """
+    if request.mimetype == "application/x-www-form-urlencoded":
+        request.max_content_length = min(size, request.max_content_length or size)
+
+
+def start_work(app: Flask) -> None:
+    """Begin what goes on between requests, in the process that serves: queued jobs run, expired ones go."""
+    running = app.extensions[jobs.EXTENSION]
+    running.start()
+    Finalize(None, running.close, exitpriority=0)  # multiprocessing's: atexit is not asked when a worker ends
+
+
+def _let_browsers_in(response: Response) -> Response:
+    """Let pages of other origins read the answers: all of it is public, and there are no cookies (CORS)."""
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    response.headers["Access-Control-Allow-Methods"] = "GET, POST, DELETE, OPTIONS"
+    response.headers["Access-Control-Allow-Headers"] = "Content-Type, Accept, Range"
+    response.headers["Access-Control-Expose-Headers"] = "Content-Disposition, Content-Encoding, Location"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response

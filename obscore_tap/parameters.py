@@ -1,0 +1,84 @@
+"""Parameters of a request: names in any case, from the address and the body alike (DALI 1.1 section 3)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from flask import Request
+
+from obscore_tap.refusals import Refusal
+from stac_rucio_sync.settings import Tap
+
+_WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")
+
+
+class Parameters:
+    """Names, compared without case, to the values that were given for them, in order.
+
+    Parameters
+    ----------
+    pairs
+        As the request gives them. Empty values count as not given.
+    """
+
+    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+        self._values: dict[str, list[str]] = {}
+        for name, value in pairs:
+            if value.strip():
+                self._values.setdefault(name.upper(), []).append(value)
+
+    def many(self, name: str) -> list[str]:
+        """Return all values of a parameter that may be repeated."""
+        return list(self._values.get(name, ()))
+
+    def one(self, name: str) -> str | None:
+        """Return the value of a parameter that may be given once; None where it is not given.
+
+        Raises
+        ------
+        Refusal
+            It was given more than once.
+        """
+        values = self._values.get(name, [])
+        if len(values) > 1:
+            raise Refusal(f"{name} is given {len(values)} times: it takes one value")
+        return values[0] if values else None
+
+    def whole_number(self, name: str) -> int | None:
+        """Return the value of a parameter that is a number of zero or more; None where it is not given.
+
+        Raises
+        ------
+        Refusal
+            It is no such number, or was given more than once.
+        """
+        text = self.one(name)
+        if text is None:
+            return None
+        if not _WHOLE_NUMBER.fullmatch(text.strip()):
+            raise Refusal(f"{name} is {text[:40]!r}: a whole number of zero or more is needed")
+        return int(text)
+
+    def names(self) -> list[str]:
+        """Return the names that were given, in capitals."""
+        return list(self._values)
+
+
+def parameters_of(request: Request) -> Parameters:
+    """Return what a request says in its address and, where it has one, in its form."""
+    pairs = list(request.args.items(multi=True))
+    if request.method == "POST":
+        pairs += request.form.items(multi=True)
+    return Parameters(pairs)
+
+
+def response_format(parameters: Parameters) -> str | None:
+    """Return RESPONSEFORMAT, or FORMAT, which TAP 1.0 had (TAP 1.1 section 2.7.3)."""
+    return parameters.one("RESPONSEFORMAT") or parameters.one("FORMAT")
+
+
+def max_rows(parameters: Parameters, limits: Tap) -> int:
+    """Return how many rows a result may have: MAXREC, or the default, within the limit (DALI 1.1 section 3.4.4)."""
+    asked = parameters.whole_number("MAXREC")
+    return limits.maxrec if asked is None else min(asked, limits.max_maxrec)

@@ -1,0 +1,117 @@
+"""What the services of one process share: settings, what is published, the query path, documents made once."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from obscore_tap.published import make_published
+from obscore_tap.query import Asked, Queries
+from obscore_tap.refusals import Refusal
+from obscore_tap.running import Database
+from obscore_tap.schema import Published
+from obscore_tap.tap_schema import column_rows
+from obscore_tap.uploads import UploadLimits, Uploads
+from obscore_tap.vosi import availability_document
+from stac_rucio_sync.errors import FatalError, SyncError, UsageError
+from stac_rucio_sync.settings import Settings
+
+_PROBE = "SELECT TOP 1 schema_name FROM tap_schema.schemas"
+_PROBE_SECONDS = 5.0
+_DESCRIBED = "SELECT table_name, column_name, datatype FROM tap_schema.columns"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that a blueprint is made from; nothing else is shared."""
+
+    settings: Settings
+    published: Published
+    database: Database
+    """Runs queries as the role that can only read what is published."""
+    queries: Queries
+    uploads: Uploads
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def base_url(self) -> str:
+        """Return the public address below which the services lie, without a slash at its end."""
+        return self.settings.services.base_url
+
+    def availability(self) -> bytes:
+        """Return the VOSI availability document; a query on the road of all queries is its proof."""
+        notes: tuple[str, ...] = ()
+        try:
+            for _ in self.queries.answer(_PROBE, Asked(max_rows=1, timeout=_PROBE_SECONDS)).chunks:
+                pass
+        except (Refusal, SyncError):
+            notes = ("the database cannot be reached",)
+        return availability_document(available=not notes, up_since=self.started, notes=notes)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.uploads.close()
+        self.database.close()
+
+
+def open_services(settings: Settings) -> Services:
+    """Open what the services need; no connection is made yet.
+
+    Raises
+    ------
+    UsageError
+        A database URL is not set.
+    """
+    limits = settings.tap
+    query_url, jobs_url = settings.database.query_url, settings.database.jobs_url
+    if query_url is None or jobs_url is None:
+        missing = "query_url" if query_url is None else "jobs_url"
+        raise UsageError(
+            f"no database for the services: start the embedded lake (stac-rucio-sync lake up), or set [database] "
+            f"{missing} (docs/tap.md names the roles)"
+        )
+    published = make_published(settings.epn.schema_name)
+    database = Database(query_url.get_secret_value(), connections=settings.services.threads)
+    queries = Queries(
+        published,
+        database,
+        timeout=limits.timeout,
+        query_bytes=limits.query_bytes,
+        datalink_url=f"{settings.services.base_url}/datalink/links",
+    )
+    uploads = Uploads(
+        jobs_url.get_secret_value(),
+        UploadLimits(
+            bytes=limits.upload_bytes,
+            rows=limits.upload_rows,
+            seconds=limits.upload_timeout,
+            allow_private=limits.allow_private_addresses,
+        ),
+    )
+    return Services(settings, published, database, queries, uploads)
+
+
+def check_services(settings: Settings) -> None:
+    """See that the database is there and is the one that this version describes.
+
+    Raises
+    ------
+    UsageError
+        A database URL is not set.
+    FatalError
+        The database cannot be reached, or TAP_SCHEMA is not of this version.
+    """
+    services = open_services(settings)
+    try:
+        answer = services.queries.answer(_DESCRIBED, Asked(max_rows=settings.tap.max_maxrec, form="csv"))
+        told = {tuple(row) for row in csv.reader(b"".join(answer.chunks).decode().splitlines()[1:])}
+    except Refusal as error:
+        raise FatalError(
+            f"the database does not let users' queries run ({error}): run stac-rucio-sync db apply"
+        ) from error
+    finally:
+        services.close()
+    ours = {(str(row[0]), str(row[1]), str(row[2])) for row in column_rows(services.published)}
+    if told != ours:
+        raise FatalError("TAP_SCHEMA in the database is not that of this version: run stac-rucio-sync db apply")

@@ -1,0 +1,1 @@
+"""The resources below /tap: sync, async, capabilities, tables, availability, examples."""

@@ -1,0 +1,118 @@
+"""A running archive for the tests of the services: synced rows of sky and Earth, and the real server process."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import psycopg
+import requests
+
+from stac_rucio_sync.demo.catalogue import ensure_catalogue
+from stac_rucio_sync.settings import Settings
+from stac_rucio_sync.sources import ReadOptions, open_source
+from stac_rucio_sync.stores.postgres import PostgresStore
+from stac_rucio_sync.stores.rucio import RucioStore
+from stac_rucio_sync.sync import SyncJob, SyncOptions
+from tests.conftest import RunningLake
+
+ITEMS = 200
+SCOPE = "vo"
+SOURCE = "vo-services"
+_START_SECONDS = 30.0
+_STOP_SECONDS = 40.0
+
+
+@dataclass(frozen=True)
+class Archive:
+    """The services of the session's lake."""
+
+    url: str
+    """Base URL of the services, without a slash at its end."""
+    settings: Settings
+    items: tuple[dict[str, Any], ...]
+    """The items that were synced: collections vo-images, vo-spectra, vo-cubes and vo-scenes."""
+    log: Path
+    """What the server said."""
+
+    def get(self, path: str, **parameters: Any) -> requests.Response:
+        """Ask for a resource; a parameter's value may be a list."""
+        return requests.get(f"{self.url}{path}", params=parameters, timeout=60)
+
+    def query(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
+        """Ask the database itself, past the services."""
+        with psycopg.connect(self.settings.database_url()) as connection:
+            return connection.execute(sql, arguments).fetchall()
+
+
+@contextmanager
+def running_archive(lake: RunningLake, folder: Path) -> Iterator[Archive]:
+    """Sync a catalogue into the lake and serve it."""
+    settings = lake.settings_with(identity={"scope": SCOPE})
+    items = _synced_items(lake, settings, folder)
+    port = _free_port()
+    log = folder / "serve.log"
+    with log.open("wb") as said:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "stac_rucio_sync.cli", "--home", str(lake.home), "serve", "--port", str(port)],
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            env={name: value for name, value in os.environ.items() if not name.startswith("STAC_RUCIO_SYNC_")},
+        )
+    archive = Archive(f"http://127.0.0.1:{port}", settings, items, log)
+    try:
+        _wait_for(server, archive)
+        yield archive
+    finally:
+        server.terminate()
+        try:
+            server.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+            raise
+
+
+def _synced_items(lake: RunningLake, settings: Settings, folder: Path) -> tuple[dict[str, Any], ...]:
+    """Sync the demo's catalogue under names of its own: the tests of the demo count what they find."""
+    catalogue = ensure_catalogue(Path(lake.facts["origin_dir"]) / SCOPE, f"{lake.facts['origin_url']}/{SCOPE}", ITEMS)
+    items = tuple(item | {"collection": item["collection"].replace("demo-", "vo-")} for item in catalogue.items)
+    lines = folder / "items.ndjson"
+    lines.write_bytes(b"\n".join(orjson.dumps(item) for item in items))
+    tables = PostgresStore.open(settings.database_url())
+    try:
+        source = open_source(str(lines), name=SOURCE, options=ReadOptions())
+        report = SyncJob(source, settings, tables, RucioStore(settings), SyncOptions()).run()
+    finally:
+        tables.close()
+    assert report.added + report.unchanged == ITEMS, report
+    return items
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_for(server: subprocess.Popen[bytes], archive: Archive) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        said = archive.log.read_text(errors="replace")
+        assert server.poll() is None, f"the server ended at once:\n{said}"
+        assert time.monotonic() < deadline, f"the server does not answer after {_START_SECONDS:.0f} s:\n{said}"
+        try:
+            if archive.get("/tap/availability").ok:
+                return
+        except requests.ConnectionError:
+            time.sleep(0.1)

@@ -1,0 +1,64 @@
+"""Documents against the IVOA's XML schemas, without the network.
+
+Most schemas are in the folder beside this checkout; those that they import come out of the archive of STILTS.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from functools import cache
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+from tests.conftest import SHARED
+
+STILTS = Path("/usr/share/java/starlink-ttools.jar")
+_IN_STILTS = "uk/ac/starlink/ttools/taplint/"
+_XSD = "http://www.w3.org/2001/XMLSchema"
+_SCHEMAS = (
+    ("http://www.w3.org/XML/1998/namespace", "xmlnamespace.xsd"),
+    ("http://www.w3.org/1999/xlink", "xlink.xsd"),
+    ("http://www.ivoa.net/xml/STC/stc-v1.30.xsd", "stc-v1.30.xsd"),
+    ("http://www.ivoa.net/xml/VOResource/v1.0", "VOResource-v1.3.xsd"),
+    ("http://www.ivoa.net/xml/VODataService/v1.1", "VODataService-v1.3.xsd"),
+    ("http://www.ivoa.net/xml/TAPRegExt/v1.0", "TAPRegExt-v1.0-with-erratum1.xsd"),
+    ("http://www.ivoa.net/xml/VOSIAvailability/v1.0", "VOSIAvailability-v1.0.xsd"),
+    ("http://www.ivoa.net/xml/VOSICapabilities/v1.0", "VOSICapabilities-v1.0.xsd"),
+    ("http://www.ivoa.net/xml/VOSITables/v1.0", "VOSITables-v1.1.xsd"),
+    ("http://www.ivoa.net/xml/UWS/v1.0", "UWS-v1.1.xsd"),
+)
+"""Namespaces and their schemas; each after those that it imports."""
+
+
+class _Local(etree.Resolver):  # type: ignore[misc] # lxml has no types
+    def resolve(self, url: str, _public: str | None, context: object) -> object:
+        found = _read(url.rsplit("/", 1)[-1])
+        return self.resolve_string(found, context) if found is not None else None
+
+
+def _read(name: str) -> bytes | None:
+    place = SHARED / "schemas" / name
+    if place.is_file():
+        return place.read_bytes()
+    with zipfile.ZipFile(STILTS) as archive:
+        inside = _IN_STILTS + name
+        return archive.read(inside) if inside in archive.namelist() else None
+
+
+@cache
+def _schema() -> etree.XMLSchema:
+    imports = "".join(f'<import namespace="{space}" schemaLocation="{name}"/>' for space, name in _SCHEMAS)
+    parser = etree.XMLParser(no_network=True, load_dtd=False)
+    parser.resolvers.add(_Local())
+    return etree.XMLSchema(etree.fromstring(f'<schema xmlns="{_XSD}">{imports}</schema>'.encode(), parser))
+
+
+def schema_faults(document: bytes) -> list[str]:
+    """Return what the schemas say against a document; the test is skipped where they are not here."""
+    if not (SHARED / "schemas").is_dir() or not STILTS.is_file():
+        pytest.skip("the XML schemas are not beside this checkout, or STILTS is not installed")
+    schema = _schema()
+    schema.validate(etree.fromstring(document))
+    return [str(fault) for fault in schema.error_log]
