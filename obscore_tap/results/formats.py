@@ -9,7 +9,6 @@ from obscore_tap.refusals import Refusal
 from obscore_tap.results.binary import BinaryWriter
 from obscore_tap.results.delimited import DelimitedWriter
 from obscore_tap.results.json_rows import JsonWriter
-from obscore_tap.results.parquet import ParquetWriter
 from obscore_tap.results.tabledata import TableDataWriter
 from obscore_tap.results.votable import DEFAULT_VERSION, VERSIONS
 from obscore_tap.results.writer import Heading, Writer
@@ -47,6 +46,8 @@ class Format:
             case "json":
                 return JsonWriter(columns, heading)
             case "parquet":
+                from obscore_tap.results.parquet import ParquetWriter  # noqa: PLC0415 - Arrow takes 50 MB: for its users
+
                 return ParquetWriter(columns, heading)
         raise AssertionError(self.name)
 
