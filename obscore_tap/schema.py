@@ -178,7 +178,7 @@ class OutputColumn:
     xtype: str = ""
     unicode: bool = False
     source: tuple[str, str] | None = None
-    """Full table name and column name where the value is a published column's, unchanged, whatever it was renamed to."""
+    """Full table name and column name where the value is a published column's, unchanged, whatever its name now."""
 
 
 @dataclass(frozen=True, slots=True)
