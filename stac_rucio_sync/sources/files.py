@@ -20,7 +20,6 @@ from stac_rucio_sync.addresses import is_http, public_url
 from stac_rucio_sync.errors import FatalError
 from stac_rucio_sync.http import Http
 from stac_rucio_sync.model import Change, Cursor
-from stac_rucio_sync.sources.geoparquet import read_geoparquet
 from stac_rucio_sync.sources.lines import DAMAGED, read_document, read_lines
 from stac_rucio_sync.sources.protocol import Reading, ReadOptions, watched
 
@@ -84,6 +83,8 @@ class FileSource:
         return public_url(self.location) if self.http is not None else self.location
 
     def _parquet(self, stream: BufferedReader, shown: str, reading: Reading) -> Iterator[Change]:
+        from stac_rucio_sync.sources.geoparquet import read_geoparquet  # noqa: PLC0415 - Arrow takes 50 MB
+
         rows = (0, 0)
 
         def on_rows(read: int, expected: int) -> None:
