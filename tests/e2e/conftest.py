@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,22 +17,29 @@ from tests.conftest import RunningLake
 from tests.e2e.archive import Archive, running_archive
 
 
+@contextmanager
+def _another_lake(name: str, **options: Any) -> Iterator[RunningLake]:
+    """Run a lake beside the session's."""
+    usual = Path(os.environ.get("STAC_RUCIO_SYNC_TEST_HOME", default_home().with_name("test-lake")))
+    lake = Lake(usual.with_name(f"{usual.name}-{name}"))
+    lake.reset()
+    lake.up(**options)
+    home = lake.home.path
+    try:
+        yield RunningLake(lake, home, load_settings(lake_settings=running_settings(home)), lake.status())
+    finally:
+        lake.reset()
+
+
 @pytest.fixture(scope="session")
-def archive(lake: RunningLake, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
-    """200 synced items and the server process that answers for them."""
-    with running_archive(lake, tmp_path_factory.mktemp("archive")) as running:
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
+    """200 synced items, in tables that no other test writes to, and the server process that answers for them."""
+    with _another_lake("archive") as lake, running_archive(lake, tmp_path_factory.mktemp("archive")) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def trigger_lake() -> Iterator[RunningLake]:
     """A lake whose Rucio keeps metadata in PostgreSQL: another one than the session's, which keeps them as JSON."""
-    usual = Path(os.environ.get("STAC_RUCIO_SYNC_TEST_HOME", default_home().with_name("test-lake")))
-    lake = Lake(usual.with_name(usual.name + "-trigger"))
-    lake.reset()
-    lake.up(metadata="postgres")
-    home = lake.home.path
-    try:
-        yield RunningLake(lake, home, load_settings(lake_settings=running_settings(home)), lake.status())
-    finally:
-        lake.reset()
+    with _another_lake("trigger", metadata="postgres") as lake:
+        yield lake
