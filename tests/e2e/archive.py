@@ -34,8 +34,9 @@ _STOP_SECONDS = 40.0
 
 @dataclass(frozen=True)
 class Archive:
-    """The services of the session's lake."""
+    """The services of a lake."""
 
+    lake: RunningLake
     url: str
     """Base URL of the services, without a slash at its end."""
     settings: Settings
@@ -68,7 +69,7 @@ def running_archive(lake: RunningLake, folder: Path) -> Iterator[Archive]:
             stderr=subprocess.STDOUT,
             env={name: value for name, value in os.environ.items() if not name.startswith("STAC_RUCIO_SYNC_")},
         )
-    archive = Archive(f"http://127.0.0.1:{port}", settings, items, log)
+    archive = Archive(lake, f"http://127.0.0.1:{port}", settings, items, log)
     try:
         _wait_for(server, archive)
         yield archive

@@ -20,6 +20,8 @@ from astropy.io.votable import parse_single_table
 from tests.conftest import RunningLake
 from tests.e2e.archive import Archive
 
+pytestmark = pytest.mark.slow  # each command starts a process of its own, and some a server
+
 LONG = "SELECT a.obs_id, b.obs_title FROM ivoa.obscore AS a, ivoa.obscore AS b, ivoa.obscore AS c"
 """Eight million rows of 200."""
 
@@ -39,13 +41,13 @@ def command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[st
 # --------------------------------------------------------------------------------------------------------------- query
 
 
-def asked(archive: Archive, lake: RunningLake, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return command("--home", str(lake.home), "query", "--url", f"{archive.url}/tap", *arguments, COLUMNS="200")
+def asked(archive: Archive, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return command("--home", str(archive.lake.home), "query", "--url", f"{archive.url}/tap", *arguments, COLUMNS="200")
 
 
 @pytest.mark.parametrize("how", [(), ("--async",)])
-def test_an_answer_is_shown_as_a_table(archive: Archive, lake: RunningLake, how: tuple[str, ...]) -> None:
-    done = asked(archive, lake, "SELECT TOP 2 obs_id, s_ra FROM ivoa.obscore ORDER BY obs_id", *how)
+def test_an_answer_is_shown_as_a_table(archive: Archive, how: tuple[str, ...]) -> None:
+    done = asked(archive, "SELECT TOP 2 obs_id, s_ra FROM ivoa.obscore ORDER BY obs_id", *how)
     assert done.returncode == 0, done.stderr
     first = archive.query('SELECT obs_id FROM lake.obscore ORDER BY obs_id COLLATE "C" LIMIT 1')[0][0]
     assert first in done.stdout
@@ -53,17 +55,17 @@ def test_an_answer_is_shown_as_a_table(archive: Archive, lake: RunningLake, how:
     assert done.stderr.strip() == "2 rows"
 
 
-def test_a_cut_answer_says_so(archive: Archive, lake: RunningLake) -> None:
-    done = asked(archive, lake, "SELECT obs_id FROM ivoa.obscore", "--maxrec", "3")
+def test_a_cut_answer_says_so(archive: Archive) -> None:
+    done = asked(archive, "SELECT obs_id FROM ivoa.obscore", "--maxrec", "3")
     assert done.returncode == 0, done.stderr
     assert done.stderr.strip() == "3 rows; there are more: the limit was reached (--maxrec)"
 
 
 @pytest.mark.parametrize("how", [(), ("--async",)])
-def test_an_answer_goes_to_a_file(archive: Archive, lake: RunningLake, tmp_path: Path, how: tuple[str, ...]) -> None:
+def test_an_answer_goes_to_a_file(archive: Archive, tmp_path: Path, how: tuple[str, ...]) -> None:
     parquet, votable = tmp_path / "all.parquet", tmp_path / "all.vot"
     for file, form in ((parquet, ("--format", "parquet")), (votable, ())):
-        done = asked(archive, lake, "SELECT obs_id FROM ivoa.obscore", "--output", str(file), *form, *how)
+        done = asked(archive, "SELECT obs_id FROM ivoa.obscore", "--output", str(file), *form, *how)
         assert done.returncode == 0, done.stderr
     count = archive.query("SELECT count(*) FROM lake.obscore")[0][0]
     assert pyarrow.parquet.read_table(parquet).num_rows == count
@@ -72,11 +74,9 @@ def test_an_answer_goes_to_a_file(archive: Archive, lake: RunningLake, tmp_path:
 
 
 @pytest.mark.parametrize("how", [(), ("--async",), ("--output",), ("--async", "--output")])
-def test_a_wrong_query_is_told_in_the_services_words(
-    archive: Archive, lake: RunningLake, tmp_path: Path, how: tuple[str, ...]
-) -> None:
+def test_a_wrong_query_is_told_in_the_services_words(archive: Archive, tmp_path: Path, how: tuple[str, ...]) -> None:
     file = [str(tmp_path / "out.vot")] if "--output" in how else []
-    done = asked(archive, lake, "SELECT nothing FROM ivoa.obscore", *how, *file)
+    done = asked(archive, "SELECT nothing FROM ivoa.obscore", *how, *file)
     assert done.returncode == 2
     assert "nothing" in done.stderr
     assert "Traceback" not in done.stderr
@@ -120,10 +120,8 @@ def own_server(lake: RunningLake, folder: Path) -> Iterator[tuple[subprocess.Pop
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_lets_answers_under_way_end(
-    archive: Archive, lake: RunningLake, tmp_path: Path, number: signal.Signals
-) -> None:
-    with own_server(lake, tmp_path) as (server, url):
+def test_a_stop_lets_answers_under_way_end(archive: Archive, tmp_path: Path, number: signal.Signals) -> None:
+    with own_server(archive.lake, tmp_path) as (server, url):
         form = {"LANG": "ADQL", "QUERY": LONG, "MAXREC": "400000", "FORMAT": "votable/td"}
         with requests.post(f"{url}/tap/sync", data=form, stream=True, timeout=60) as answer:
             chunks = answer.iter_content(65536)
@@ -150,8 +148,8 @@ def test_a_client_that_goes_leaves_no_query(archive: Archive) -> None:
     pytest.fail("the query still runs 10 s after its client has gone")
 
 
-def test_serve_needs_a_public_name_to_be_public(lake: RunningLake) -> None:
-    done = command("--home", str(lake.home), "serve", "--host", "0.0.0.0")  # noqa: S104 - which is the point
+def test_serve_needs_a_public_name_to_be_public(archive: Archive) -> None:
+    done = command("--home", str(archive.lake.home), "serve", "--host", "0.0.0.0")  # noqa: S104 - which is the point
     assert done.returncode == 2
     assert "base_url" in done.stderr
 
@@ -162,7 +160,7 @@ def test_serve_without_a_database_names_the_way_out(tmp_path: Path) -> None:
     assert "lake up" in done.stderr
 
 
-def test_a_port_that_is_taken_is_told(lake: RunningLake, archive: Archive) -> None:
-    done = command("--home", str(lake.home), "serve", "--port", archive.url.rsplit(":", 1)[1])
+def test_a_port_that_is_taken_is_told(archive: Archive) -> None:
+    done = command("--home", str(archive.lake.home), "serve", "--port", archive.url.rsplit(":", 1)[1])
     assert done.returncode == 3
     assert "port" in done.stderr
