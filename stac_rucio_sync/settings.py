@@ -192,6 +192,56 @@ class Tap(_Section):
         return self
 
 
+class Coordinates(_Section):
+    """A point on Earth."""
+
+    latitude: float = Field(ge=-90, le=90)
+    """Degrees north."""
+    longitude: float = Field(ge=-180, le=180)
+    """Degrees east."""
+
+
+class Locality(_Section):
+    """Where clients are, and which links they can open."""
+
+    networks: dict[str, str] = Field(default_factory=dict)
+    """CIDR to site: clients with an address there are at that site."""
+    sites: dict[str, Coordinates] = Field(default_factory=dict)
+    """Where sites lie whose RSEs do not say it, or that have none."""
+    maxmind: Path | None = None
+    """A file in MaxMind's format with locations of addresses."""
+    trusted_proxies: tuple[str, ...] = ()
+    """CIDRs of our own proxies: only what they add to ``X-Forwarded-For`` is believed."""
+    schemes: tuple[str, ...] = ("https", "http")
+    """Schemes that clients open, the preferred first; ``davs`` is opened as ``https``, ``dav`` as ``http``."""
+    gateways: dict[str, str] = Field(default_factory=dict)
+    """RSE, or ``scheme://host[:port]`` of its links, to the URL prefix where HTTP clients find the same paths."""
+
+
+class Datalink(_Section):
+    """The DataLink service."""
+
+    max_ids: int = Field(default=10_000, ge=1)
+    """IDs that one request may ask for; the first ones are answered."""
+    body_bytes: int = Field(default=4_000_000, ge=1000)
+    """The largest request."""
+
+
+class Watch(_Section):
+    """The mirror of Rucio's replicas, as ``watch`` keeps it."""
+
+    poll: float = Field(default=5.0, gt=0)
+    """Seconds between two looks at Rucio."""
+    files: int = Field(default=5_000, ge=1)
+    """Files that one look compares of those that nothing was heard of."""
+    host: str = "127.0.0.1"
+    """Address that Hermes sends its events to."""
+    port: int | None = Field(default=None, ge=1, le=65535)
+    """Port for the events of Hermes; unset: none are taken, and deletions show when their files' turn comes."""
+    token: SecretStr | None = None
+    """What the events' sender must present, when set."""
+
+
 class Epn(_Section):
     """The EPN-TAP table."""
 
@@ -216,6 +266,9 @@ class Settings(BaseSettings):
     services: Services = Services()
     epn: Epn = Epn()
     tap: Tap = Tap()
+    locality: Locality = Locality()
+    datalink: Datalink = Datalink()
+    watch: Watch = Watch()
 
     def collection(self, collection_id: str) -> Collection:
         """Return what the settings say of a collection (an empty section where they say nothing)."""

@@ -15,6 +15,7 @@ from stac_rucio_sync.model.found import (
     Rse,
     Settled,
 )
+from stac_rucio_sync.model.held import DidLink, HeldFile, HeldItem, Place, Topology
 from stac_rucio_sync.model.identity import Did, ItemKey, JsonObject
 from stac_rucio_sync.model.read import Asset, Change, Cursor, Item, ItemBroken, ItemRead, ItemRemoved
 from stac_rucio_sync.model.removal import Gone, Kept, Removable
@@ -27,6 +28,7 @@ __all__ = [
     "Change",
     "Cursor",
     "Did",
+    "DidLink",
     "EpnRow",
     "Fate",
     "File",
@@ -34,6 +36,8 @@ __all__ = [
     "FoundFile",
     "FoundState",
     "Gone",
+    "HeldFile",
+    "HeldItem",
     "Item",
     "ItemBroken",
     "ItemKey",
@@ -44,6 +48,7 @@ __all__ = [
     "Link",
     "Measured",
     "ObsCoreRow",
+    "Place",
     "Quarantined",
     "ReadEnd",
     "Registered",
@@ -52,6 +57,7 @@ __all__ = [
     "Report",
     "Rse",
     "Settled",
+    "Topology",
     "Wanted",
     "WantedReplica",
 ]

@@ -1,0 +1,73 @@
+"""What the lake holds of an item, and where: what DataLink, SODA and the alternate assets are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stac_rucio_sync.model.found import Replica, Rse
+from stac_rucio_sync.model.identity import Did, ItemKey
+from stac_rucio_sync.model.wanted import Link
+
+
+@dataclass(frozen=True, slots=True)
+class HeldFile:
+    """A file of an item with all its replicas, in no order."""
+
+    asset: str
+    did: Did
+    bytes: int
+    adler32: str | None
+    md5: str | None
+    media_type: str | None
+    roles: tuple[str, ...]
+    title: str | None
+    science: bool
+    replicas: tuple[Replica, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DidLink:
+    """A link that the metadata of a DID name under ``datalinks``."""
+
+    access_url: str
+    semantics: str | None
+    description: str | None
+    content_type: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldItem:
+    """An item as the last run left it: its files, and the assets and links that are no files."""
+
+    key: ItemKey
+    did: Did
+    """Its dataset."""
+    obs_publisher_did: str
+    dataproduct_type: str | None
+    """The term of ObsCore; None where the item has no row."""
+    files: tuple[HeldFile, ...]
+    """In the order of their asset keys; only the file asked for, when a file was asked for."""
+    links: tuple[Link, ...] = ()
+    did_links: tuple[DidLink, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """The RSEs and how far Rucio declares them from each other."""
+
+    rses: Mapping[str, Rse]
+    distances: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """By (source RSE, destination RSE), in the unit of whoever declared them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a client is, as far as it can be told. Degrees north and east; None: not known."""
+
+    site: str | None = None
+    rse: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    told_by: str = "nothing"
+    """How we know, in words for people: ``SITE``, ``LAT and LON``, ``the network 192.0.2.0/24`` ..."""
