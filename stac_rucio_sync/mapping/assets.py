@@ -15,14 +15,11 @@ from stac_rucio_sync.errors import ItemError
 from stac_rucio_sync.mapping.checksums import Checksums, stated_checksums
 from stac_rucio_sync.mapping.hrefs import Location, NotAFile, absolute_href, replica_url
 from stac_rucio_sync.mapping.identifiers import file_did, is_rucio_name, is_rucio_scope, suffix_of
+from stac_rucio_sync.mapping.item import STRUCTURAL_RELATIONS
 from stac_rucio_sync.mapping.science import science_assets
 from stac_rucio_sync.model import Asset, Did, File, Item, Link, Measured, WantedReplica
 from stac_rucio_sync.settings import Settings
 
-_STRUCTURAL_RELS: Final = frozenset(
-    {"self", "root", "parent", "child", "item", "collection", "next", "prev", "previous"}
-)
-"""Links that hold the catalogue together and say nothing of the data."""
 _LARGEST_SIZE: Final = 2**63 - 1
 _SIZE_UNKNOWN: Final = "its size is unknown: --sizes head or --sizes stream asks for it"
 _SIZE_NOT_ASKED: Final = "its size is unknown, and it has no open http address that could be asked for it"
@@ -265,7 +262,7 @@ def _own_links(item: Item) -> Iterator[Link]:
     number = 0
     for link in item.links:
         rel = link.get("rel")
-        if rel in _STRUCTURAL_RELS or not isinstance(rel, str):
+        if rel in STRUCTURAL_RELATIONS or not isinstance(rel, str):
             continue
         yield Link(
             name=f"link:{number}",

@@ -8,36 +8,12 @@ from typing import Any
 import orjson
 
 from stac_rucio_sync.errors import ItemError
-from stac_rucio_sync.mapping.item import is_absolute
+from stac_rucio_sync.mapping.item import STRUCTURAL_RELATIONS, is_absolute
 from stac_rucio_sync.model import ItemRead
 from stac_rucio_sync.settings import Settings
 
-MAPPING_VERSION = 1
+MAPPING_VERSION = 2
 """Counted up when the same item and settings map to something else, so that everything is mapped again."""
-
-STRUCTURAL_RELATIONS = frozenset(
-    {
-        "self",
-        "root",
-        "parent",
-        "collection",
-        "child",
-        "children",
-        "item",
-        "items",
-        "next",
-        "prev",
-        "previous",
-        "first",
-        "last",
-        "search",
-        "data",
-        "conformance",
-        "service-desc",
-        "service-doc",
-    }
-)
-"""Relations of links that only say where an item was served from and what stands around it."""
 
 
 def settings_digest(settings: Settings) -> str:
