@@ -7,27 +7,94 @@ or the settings are wrong, 3 fatal, 130 stopped by Ctrl-C.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 import click
 
 from stac_rucio_sync import __version__
-from stac_rucio_sync.commands.context import Invocation
-from stac_rucio_sync.commands.query import query
-from stac_rucio_sync.commands.serve import serve
 from stac_rucio_sync.commands.stopping import leave_stopped
-from stac_rucio_sync.commands.sync import quarantine, status, sync
-from stac_rucio_sync.commands.tables import db, resolve
-from stac_rucio_sync.commands.verify import verify
 from stac_rucio_sync.errors import SyncError, UsageError
-from stac_rucio_sync.lake.commands import lake
 
 EXIT_USAGE = 2
 EXIT_FATAL = 3
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class Place(NamedTuple):
+    """Where a command is, and what the list of commands says of it."""
+
+    module: str
+    name: str
+    says: str
+
+
+COMMANDS: Final[Mapping[str, Place]] = {
+    "sync": Place("stac_rucio_sync.commands.sync", "sync", "Bring Rucio and the ObsCore table in step with SOURCE."),
+    "verify": Place(
+        "stac_rucio_sync.commands.verify",
+        "verify",
+        "Compare every item of SOURCE with what Rucio and the tables really hold.",
+    ),
+    "status": Place("stac_rucio_sync.commands.sync", "status", "Show what the tables hold of every source."),
+    "quarantine": Place(
+        "stac_rucio_sync.commands.sync",
+        "quarantine",
+        "List the items that were set aside, with their reasons, or try them again.",
+    ),
+    "serve": Place(
+        "stac_rucio_sync.commands.serve",
+        "serve",
+        "Answer the users: TAP, cone search and SIA 2 over the tables, and a front page.",
+    ),
+    "query": Place(
+        "stac_rucio_sync.commands.query",
+        "query",
+        "Ask the TAP service a question in ADQL and print the answer as a table.",
+    ),
+    "db": Place("stac_rucio_sync.commands.tables", "db", "Make and check the tables."),
+    "resolve": Place(
+        "stac_rucio_sync.commands.tables",
+        "resolve",
+        "Say which STAC item and asset a DID stands for (exit 1: none that was synced).",
+    ),
+    "lake": Place(
+        "stac_rucio_sync.lake.commands",
+        "lake",
+        "Run the embedded data lake: PostgreSQL with pgSphere, Rucio, and what moves the files.",
+    ),
+}
+"""The commands; each is imported when it is called, for together they take a second."""
+
+
+class Commands(click.Group):
+    """The root command: it knows its commands by `COMMANDS` and imports none before it is needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        place = COMMANDS[cmd_name]
+        command: click.Command = _imported(place.module, place.name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name].says) for name in self.list_commands(ctx)])
+
+
+def _imported(module: str, name: str) -> Any:  # noqa: ANN401 - whatever is there
+    return getattr(import_module(module), name)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="stac-rucio-sync")
 @click.option(
     "--settings",
@@ -52,11 +119,7 @@ def cli(context: click.Context, settings_file: Path | None, lake_home: Path | No
       stac-rucio-sync sync https://stac.example.org/v1 --collection images
       stac-rucio-sync status
     """
-    context.obj = Invocation(settings_file, lake_home)
-
-
-for command in (sync, verify, status, quarantine, serve, query, db, resolve, lake):
-    cli.add_command(command)
+    context.obj = _imported("stac_rucio_sync.commands.context", "Invocation")(settings_file, lake_home)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import click
 import pytest
 from pydantic import BaseModel
 
-from stac_rucio_sync.cli import cli
+from stac_rucio_sync.cli import COMMANDS, cli
 from stac_rucio_sync.settings import Collection, Settings
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -35,7 +37,10 @@ def test_every_setting_is_described_and_nothing_else(title: str, section: type[B
 def commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
     yield " ".join(path) or "(root)", command
     if isinstance(command, click.Group):
-        for name, sub in command.commands.items():
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            sub = command.get_command(context, name)
+            assert sub is not None, name
             yield from commands(sub, (*path, name))
 
 
@@ -51,7 +56,33 @@ def test_every_command_has_help_with_an_example(name: str, command: click.Comman
             assert option.help, f"{name} {option.name}"
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_says_what_their_help_says(name: str) -> None:
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    assert command.name == name
+    assert (command.help or "").split("\n\n")[0].replace("\n", " ") == COMMANDS[name].says
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_help_imports_no_command(option: str) -> None:
+    """All commands together take a second to import."""
+    program = f"""
+import sys
+from stac_rucio_sync.cli import cli
+cli.main(["{option}"], standalone_mode=False)
+print(*sys.modules, file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout
+    imported = set(done.stderr.split())
+    assert "stac_rucio_sync.cli" in imported
+    assert not imported & ({place.module for place in COMMANDS.values()} | {"pydantic", "sqlalchemy", "rucio", "rich"})
+
+
 def test_the_options_that_the_page_on_sources_names_exist() -> None:
     named = set(re.findall(r"--[a-z][a-z-]*", (DOCS / "sources.md").read_text()))
     assert named
-    assert named <= {name for option in cli.commands["sync"].params for name in option.opts}
+    sync = cli.get_command(click.Context(cli), "sync")
+    assert sync is not None
+    assert named <= {name for option in sync.params for name in option.opts}
