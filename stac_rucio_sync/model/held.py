@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from stac_rucio_sync.model.found import Replica, Rse
 from stac_rucio_sync.model.identity import Did, ItemKey
@@ -71,3 +72,19 @@ class Place:
     longitude: float | None = None
     told_by: str = "nothing"
     """How we know, in words for people: ``SITE``, ``LAT and LON``, ``the network 192.0.2.0/24`` ..."""
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorState:
+    """How far the mirror of replicas follows Rucio; all None where nobody watches."""
+
+    last_poll: datetime | None = None
+    """When Rucio answered last (UTC)."""
+    last_full: datetime | None = None
+    """When the whole mirror was compared last (UTC)."""
+    rucio_ok: bool | None = None
+    """Whether Rucio answered when it was asked last."""
+    rucio_said: str | None = None
+    """What it said, or failed to say, where it did not answer."""
+    since: datetime | None = None
+    """Since when ``rucio_ok`` is what it is (UTC)."""
