@@ -1,4 +1,8 @@
-"""Example queries: shown at /tap/examples (DALI 1.1 section 2.3, TAP 1.1 section 2.6) and in docs/tap.md."""
+"""Example queries: shown at /tap/examples (DALI 1.1 section 2.3, TAP 1.1 section 2.6) and in docs/tap.md.
+
+They are ADQL 2.0 as well, so that clients which check them by its grammar take them, but for those that show what is
+new in 2.1: these say so.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +34,9 @@ def make_examples(epn_schema: str = "epn") -> tuple[Example, ...]:
             ("ivoa.obscore",),
             """\
 SELECT TOP 20 obs_publisher_did, obs_title, s_ra, s_dec,
-  DISTANCE(s_ra, s_dec, 0.0, 0.0) AS separation
+  DISTANCE(POINT('ICRS', s_ra, s_dec), POINT('ICRS', 0.0, 0.0)) AS separation
 FROM ivoa.obscore
-WHERE DISTANCE(s_ra, s_dec, 0.0, 0.0) < 0.5
+WHERE 1 = CONTAINS(POINT('ICRS', s_ra, s_dec), CIRCLE('ICRS', 0.0, 0.0, 0.5))
   AND dataproduct_type = 'image'
 ORDER BY separation""",
         ),
@@ -44,7 +48,7 @@ ORDER BY separation""",
             """\
 SELECT obs_publisher_did, obs_collection, dataproduct_type, s_region
 FROM ivoa.obscore
-WHERE 1 = INTERSECTS(s_region, POLYGON(359.5, -0.5, 0.5, -0.5, 0.5, 0.5, 359.5, 0.5))""",
+WHERE 1 = INTERSECTS(s_region, POLYGON('ICRS', 359.5, -0.5, 0.5, -0.5, 0.5, 0.5, 359.5, 0.5))""",
         ),
         Example(
             "time-and-band",
@@ -86,14 +90,14 @@ ORDER BY bytes DESC""",
             "The science files that belong to cubes; checksums tell whether a download is whole.",
             ("ivoa.obscore", "lake.file"),
             """\
-SELECT o.obs_publisher_did, f.name, f.bytes, f.content_type, COALESCE(f.md5, f.adler32) AS checksum
+SELECT o.obs_publisher_did, f.name, f.bytes, f.content_type, f.md5, f.adler32
 FROM ivoa.obscore AS o JOIN lake.file AS f ON f.obs_publisher_did = o.obs_publisher_did
 WHERE o.dataproduct_type = 'cube' AND f.science = 1""",
         ),
         Example(
             "unreplicated",
             "Files with one copy only",
-            "A common table expression counts the replicas of each file.",
+            "A common table expression, which is new in ADQL 2.1, counts the replicas of each file.",
             ("lake.replica",),
             """\
 WITH copies AS (

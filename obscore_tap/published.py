@@ -90,12 +90,20 @@ def _table(
         schema=schema,
         name=name,
         relation=("lake", source.name),
-        columns=tuple(_column(column, source.name) for column in published_columns(source)),
+        columns=tuple(_column(column, source.name) for column in _in_order(source)),
         description=source.info["description"],
         utype=source.info["utype"],
         positions=positions,
         foreign_keys=foreign_keys,
     )
+
+
+def _in_order(source: sqlalchemy.Table) -> list[sqlalchemy.Column[Any]]:
+    """Return the columns that are published, the polygon of a region beside the region."""
+    columns = {column.name: column for column in published_columns(source)}
+    polygon = columns.pop("s_polygon")
+    place = list(columns).index("s_region") + 1
+    return [*list(columns.values())[:place], polygon, *list(columns.values())[place:]]
 
 
 def _column(source: sqlalchemy.Column[Any], table: str) -> Column:

@@ -65,18 +65,21 @@ def test_no_exception_is_out_of_date(reports: list[str]) -> None:
     assert not unused
 
 
-def test_the_streams_that_taplint_cannot_read_are_right(archive: Archive, tmp_path: Path) -> None:
-    # taplint reads results by the code of votlint. What STILTS itself makes of the same polygons fails there as well,
-    # and its own reader finds no fault with the stream of the service.
-    query = {"LANG": "ADQL", "QUERY": "SELECT s_polygon FROM ivoa.obscore WHERE s_polygon IS NOT NULL"}
-    (tmp_path / "ours.vot").write_bytes(archive.get("/tap/sync", **query).content)
-    read = stilts("tpipe", in_=tmp_path / "ours.vot", ifmt="votable", ofmt="csv", out=tmp_path / "read.csv")
+def test_polygons_in_streams_are_right_whatever_votlint_says(archive: Archive, tmp_path: Path) -> None:
+    # What votlint 3.4.7 checks of the xtype polygon reads as many numbers as the arraysize declares, which "*" does
+    # not; it goes astray in every stream that has one. The same bytes without the xtype are right to it, and so are
+    # they to the reader that TOPCAT and STILTS themselves use. taplint would say the same of a query for s_polygon.
+    query = {"LANG": "ADQL", "QUERY": "SELECT s_polygon, obs_id FROM ivoa.obscore WHERE s_polygon IS NOT NULL"}
+    ours, plain = tmp_path / "ours.vot", tmp_path / "plain.vot"
+    ours.write_bytes(archive.get("/tap/sync", **query).content)
+    read = stilts("tpipe", in_=ours, ifmt="votable", ofmt="csv", out=tmp_path / "read.csv")
     assert read.code == 0, read.errors
     (count,) = archive.query("SELECT count(*) FROM lake.obscore WHERE s_polygon IS NOT NULL")[0]
     assert len((tmp_path / "read.csv").read_text().splitlines()) == 1 + count
-    own = stilts(
-        "tpipe", in_=tmp_path / "ours.vot", ifmt="votable", ofmt="votable-binary2-inline", out=tmp_path / "own.vot"
-    )
-    assert own.code == 0, own.errors
-    said = stilts("votlint", votable=tmp_path / "own.vot")
-    assert "stream" in (said.output + said.errors).lower()
+    document = ours.read_bytes()
+    assert document.count(b' xtype="polygon"') == 1
+    plain.write_bytes(document.replace(b' xtype="polygon"', b""))
+    known = stilts("votlint", votable=ours)
+    assert known.output + known.errors, "votlint is mended: test_vo_clients_stilts.py may lint s_polygon, too"
+    said = stilts("votlint", votable=plain)
+    assert (said.code, said.output, said.errors) == (0, "", "")
