@@ -281,7 +281,8 @@ def refusal_of(error: psycopg.Error, timeout: float) -> Refusal:
         return Refusal("the query was cancelled")
     if state == "53400":  # configuration_limit_exceeded
         return Refusal(f"the query needs more space than it may have: {text}")
-    if state[:2] in {"21", "22", "54"} or state == "XX000":  # values, complexity; pgSphere's own errors
+    if state[:2] in {"0A", "21", "22", "54"} or state == "XX000":
+        # What PostgreSQL has no way to compute, values, complexity; pgSphere's own errors.
         return Refusal(f"the query cannot be evaluated: {text}")
     if not state or state[:2] in {"08", "40", "53", "57"}:
         LOG.error("the database does not answer: %s", error)

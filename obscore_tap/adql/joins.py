@@ -9,6 +9,9 @@ from obscore_tap.adql.comparisons import comparable
 from obscore_tap.adql.errors import AdqlError
 from obscore_tap.adql.names import DerivedRelation, Field, Scope, Session, Source, matches, refuse_twins
 from obscore_tap.adql.nodes import (
+    And,
+    Comparison,
+    Condition,
     DerivedTable,
     Identifier,
     Join,
@@ -17,9 +20,10 @@ from obscore_tap.adql.nodes import (
     SelectExpression,
     TableName,
     TableReference,
+    Value,
 )
 from obscore_tap.adql.types import NUMBERS, Typed, promoted
-from obscore_tap.adql.walk import condition
+from obscore_tap.adql.walk import condition, value
 from obscore_tap.schema import Datatype
 
 Subquery = Callable[[SelectExpression, "Scope | None", Session], Block]
@@ -80,9 +84,33 @@ class _Reader:
             fields = left.fields + right.fields
             scope = Scope(self._session, self._parent, Source(fields, relations), forbids="an ON condition")
             condition_sql = condition(join.on, scope).sql
+            if join.kind == "FULL" and (scope.own or scope.outer):
+                self._check_full(left, right, join, join.on)
         else:
             fields, condition_sql = self._merged(left, right, join)
         return Source(fields, relations, [*left.sql, f" {join.kind} JOIN ", *right.sql, f" ON {condition_sql})"])
+
+    def _check_full(self, left: Source, right: Source, join: Join, on: Condition) -> None:
+        """Refuse the FULL JOIN that PostgreSQL has no way to compute: it looks rows up by what is equal."""
+        for part in on.operands if isinstance(on, And) else (on,):
+            if isinstance(part, Comparison) and part.operator == "=":
+                for one, other in ((left, right), (right, left)):
+                    if self._is_of(one, part.left) and self._is_of(other, part.right):
+                        return
+        raise AdqlError(
+            "a FULL JOIN is computed only where one of the conditions that AND joins in its ON says that a value of "
+            "the one side is equal to one of the other (a.x = b.y)",
+            *join.position,
+        )
+
+    def _is_of(self, side: Source, node: Value) -> bool:
+        """Say whether a value is computed of columns of this side, and of no others."""
+        scope = Scope(self._session, self._parent, side, forbids="an ON condition")
+        try:
+            value(node, scope)
+        except AdqlError:  # it names a column that this side has not
+            return False
+        return scope.own > 0 and not scope.outer
 
     def _merged(self, left: Source, right: Source, join: Join) -> tuple[list[Field], str]:
         if join.using:

@@ -14,7 +14,9 @@ import pytest
 from obscore_tap.adql.errors import AdqlError
 from obscore_tap.adql.parser import parse
 from obscore_tap.adql.translate import translate
+from obscore_tap.database import Database as ServiceDatabase
 from obscore_tap.published import make_published
+from obscore_tap.refusals import Refusal
 from obscore_tap.schema import Published
 from tests import adql_corpus
 from tests.postgres.conftest import Database, Server, make_database
@@ -162,6 +164,19 @@ def test_a_cone_uses_the_index_through(adql: str, author: psycopg.Connection, pu
         author.execute("SET LOCAL enable_seqscan = off")
         plan = "\n".join(line for (line,) in author.execute(f"EXPLAIN {sql}".encode()))
     assert re.search(r"obscore_position|Index Cond: .*\bposition\b", plan), f"{sql}\n{plan}"
+
+
+def test_a_join_that_the_database_alone_finds_impossible_is_the_querys_fault(
+    corpus: Database, published: Published
+) -> None:
+    adql = "SELECT 1 FROM lake.rse AS a FULL JOIN lake.rse AS b ON RAND() + a.latitude = b.latitude"
+    services = ServiceDatabase(corpus.query_url)
+    try:
+        with pytest.raises(Refusal, match="FULL JOIN") as refused:
+            services.query(translate(adql, published).sql, 10)
+    finally:
+        services.close()
+    assert refused.value.status == 400
 
 
 def test_what_damaged_queries_become_is_one_query_that_the_database_plans(
