@@ -69,6 +69,7 @@ def tap_jobs(services: Services) -> Jobs:
         error_document=lambda message: (VOTABLE_TYPE, error_votable(message)),
         check=lambda parameters: _check(services.settings, parameters),
         repeatable=frozenset({"UPLOAD"}),
+        sweep=services.uploads.sweep,
     )
     return Jobs(url.get_secret_value(), results_folder(services.settings), [kind], limits, settings.jobs)
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import logging
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any, Final
 
 import psycopg
@@ -32,8 +31,8 @@ SCHEMA: Final = "tap_upload"
 """In the database; queries call it TAP_UPLOAD."""
 UPLOAD_LOCKS: Final = 0x0DB10B6
 """First number of the advisory locks of requests whose tables are loaded."""
-_SWEEP: Final = 600.0
-"""Seconds between two looks for tables of processes that died."""
+_PATIENCE: Final = "3s"
+"""A table of a dead process may still be read: the server sees within two seconds that nobody waits for the query."""
 _BATCH: Final = 2**17
 _TABLE: Final = re.compile(r"u(\d+)_\d+")
 _AT_CELL: Final = re.compile(r"line (\d+)(?:, column c(\d+))?")
@@ -56,8 +55,6 @@ class Uploads:
         self._url = url
         self._limits = limits
         self._reader = reader
-        self._swept = -_SWEEP
-        self._lock = threading.Lock()
         self._engine = sqlalchemy.create_engine(
             "postgresql+psycopg://",
             creator=self._connect,
@@ -100,7 +97,6 @@ class Uploads:
             The database does not answer.
         """
         with self._session() as connection:
-            self._sweep_sometimes(connection)
             row = connection.execute(
                 "SELECT number, pg_advisory_lock(%s, number) "
                 "FROM (SELECT nextval('tap_upload.request')::integer AS number OFFSET 0) AS taken",
@@ -177,17 +173,15 @@ class Uploads:
     # ------------------------------------------------------------------------------------------------------ sweeping
 
     def sweep(self) -> None:
-        """Drop the tables of processes that died."""
-        with self._session() as connection:
-            _sweep(connection)
+        """Drop the tables of processes that died.
 
-    def _sweep_sometimes(self, connection: psycopg.Connection[Any]) -> None:
-        with self._lock:
-            now = time.monotonic()
-            if now - self._swept < _SWEEP:
-                return
-            self._swept = now
-        _sweep(connection)
+        Raises
+        ------
+        Unavailable
+            The database does not answer.
+        """
+        with self._session() as connection, _told():
+            _sweep(connection)
 
 
 class _Lines:
@@ -274,8 +268,8 @@ def _sweep(connection: psycopg.Connection[Any]) -> None:
         if matched := _TABLE.fullmatch(name):
             tables.setdefault(int(matched[1]), []).append(name)
     for number, names in tables.items():
-        free = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", [UPLOAD_LOCKS, number]).fetchone()
-        if free is not None and free[0]:
-            _drop(connection, names, number)
-            if connection.closed:
-                return
+        with suppress(psycopg.errors.LockNotAvailable), connection.transaction():  # else the next sweep has them
+            connection.execute("SELECT set_config('lock_timeout', %s, true)", [_PATIENCE])
+            free = connection.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [UPLOAD_LOCKS, number]).fetchone()
+            for name in names if free == (True,) else ():
+                connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(SCHEMA, name)))

@@ -90,17 +90,24 @@ def finish(
     return connection.execute(query, values).rowcount == 1
 
 
-def end_abandoned(connection: psycopg.Connection[Any], message: str) -> list[str]:
-    """Turn jobs that are EXECUTING and that nobody runs into errors; return their ids."""
+def end_abandoned(connection: psycopg.Connection[Any], message: str) -> dict[str, list[str]]:
+    """Turn jobs that are EXECUTING and that nobody runs into errors.
+
+    Returns
+    -------
+    dict
+        Their ids, each with the names of the files of its inline parameters, which stay.
+    """
     query = (
         "WITH running AS MATERIALIZED (SELECT id, slot FROM uws.job WHERE phase = 'EXECUTING'), "  # noqa: S608 - a constant
         "abandoned AS MATERIALIZED (SELECT id FROM running WHERE pg_try_advisory_xact_lock(%s, slot)), "
         "ended AS (UPDATE uws.job SET phase = 'ERROR', ended = clock_timestamp(), error_message = %s, "
         f"error_transient = true, bytes = {_FILES_BYTES} "
-        "WHERE phase = 'EXECUTING' AND id IN (SELECT id FROM abandoned) RETURNING id) "
-        "SELECT id, pg_notify(%s, 'ERROR ' || id) FROM ended"
+        "WHERE phase = 'EXECUTING' AND id IN (SELECT id FROM abandoned) RETURNING id, files) "
+        "SELECT id, files::text, pg_notify(%s, 'ERROR ' || id) FROM ended"
     )
-    return [row[0] for row in connection.execute(query, [JOB_LOCKS, message, CHANNEL])]
+    rows = connection.execute(query, [JOB_LOCKS, message, CHANNEL])
+    return {row[0]: [file["name"] for file in orjson.loads(row[1])] for row in rows}
 
 
 def forget_expired(connection: psycopg.Connection[Any]) -> list[str]:

@@ -12,6 +12,10 @@ def _accept_all(_parameters: Mapping[str, list[str]]) -> None:
     """Refuse nothing."""
 
 
+def _nothing() -> None:
+    """Have nothing to clear away."""
+
+
 @dataclass(frozen=True, slots=True)
 class JobKind:
     """What a job list runs."""
@@ -28,3 +32,5 @@ class JobKind:
     """Refuses parameters that no job may have, before they are kept. Names are in capitals."""
     repeatable: frozenset[str] = frozenset()
     """Names, in capitals, of parameters that a later request adds to; of any other the last value holds."""
+    sweep: Callable[[], None] = field(default=_nothing)
+    """Clears away what processes that died left of their work; called at the start and now and then."""

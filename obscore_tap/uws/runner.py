@@ -195,14 +195,20 @@ class Runner:
                 claims.finish(connection, run.job.id, Phase.ABORTED, (), JobError(_time_over(run.job), transient=False))
 
     def _sweep(self, connection: psycopg.Connection[Any]) -> None:
-        for job_id in claims.end_abandoned(connection, ABANDONED):
+        for job_id, kept in claims.end_abandoned(connection, ABANDONED).items():
             LOG.warning("job %s… was abandoned by its process", job_id[:6])
+            self._files.keep_only(job_id, kept)
         for job_id in claims.forget_expired(connection):
             self._files.remove(job_id)
         with suppress(OSError):  # another process clears the same folder
             old = list(self._files.old_folders())
             for job_id in set(old) - claims.known(connection, old):
                 self._files.remove(job_id)
+        for kind in self._kinds.values():
+            try:
+                kind.sweep()
+            except Exception:  # what a kind clears away must not end this thread
+                LOG.exception("what dead processes left of jobs of kind %s could not be cleared away", kind.name)
 
 
 def _time_over(job: Job) -> str:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import os
+import signal
 import socket
+import sys
 from collections.abc import Callable
 from functools import partial
 from ipaddress import ip_address
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +30,8 @@ _STOP_SECONDS = 30
 """How long requests under way may take to end when the server is stopped."""
 _WAITING = 256
 """Connections that may wait in each process beside those that are answered."""
+_PR_SET_PDEATHSIG = 1
+"""Of Linux' prctl(2)."""
 
 
 @click.command()
@@ -103,10 +110,25 @@ def serving_settings(invocation: Invocation, flags: dict[str, Any]) -> Settings:
 
 def load_application(settings_file: Path | None, lake_home: Path | None, flags: dict[str, Any]) -> Any:  # noqa: ANN401 - a WSGI application
     """Make the application in a process of the server."""
+    _die_with_parent()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     app = create_app(serving_settings(Invocation(settings_file, lake_home), flags))
     start_work(app)
     return app
+
+
+def _die_with_parent() -> None:
+    """Have the system kill this process when the server's main process is killed, which can then tell nobody to stop.
+
+    It would go on to hold the port and to run jobs. What it leaves undone is what any killed process leaves: the next
+    one ends its jobs and drops its uploaded tables.
+    """
+    parent = parent_process()
+    if parent is None or sys.platform != "linux":
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent.pid:  # it died before
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _is_loopback(host: str) -> bool:
