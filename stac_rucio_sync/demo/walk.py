@@ -90,7 +90,7 @@ class Walk:
     def lake_up(self) -> dict[str, Any]:
         """Start the lake, or find it running; return what it says of itself."""
         self.terminal.step(
-            "A data lake on this machine: PostgreSQL with pgSphere, Rucio, its daemons, two storage sites"
+            "A data lake on this machine: PostgreSQL with pgSphere, Rucio, its daemons, three storage sites"
         )
         self.terminal.run(*self.ours("lake", "up"))
         lake = Lake(self.home).status()

@@ -25,7 +25,7 @@ PROJECT_FOLDER = "stac-rucio-sync"
 
 ACCOUNTS = ("root", "ingest", "alice")
 DATABASE_ROLES = ("postgres", "rucio", "lake_ingest", "lake_reader", "lake_query", "lake_jobs")
-PORT_NAMES = ("postgres", "rucio", "memcached", "origin", "vienna", "sydney")
+PORT_NAMES = ("postgres", "rucio", "memcached", "origin", "vienna", "sydney", "sanfrancisco")
 
 
 @dataclass(frozen=True)

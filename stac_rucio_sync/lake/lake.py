@@ -21,6 +21,7 @@ from stac_rucio_sync.lake.cluster import Cluster, database_url
 from stac_rucio_sync.lake.environment import ensure_environment
 from stac_rucio_sync.lake.home import (
     ACCOUNTS,
+    PORT_NAMES,
     LakeHome,
     LakeState,
     ServerUser,
@@ -125,6 +126,7 @@ class Lake:
             fixed = dict(ports or {})
             same_ports = all(state.ports.get(name) == port for name, port in fixed.items())
             unchanged = wish.metadata == state.metadata and wish.events_url == state.events_url and same_ports
+            unchanged = unchanged and set(PORT_NAMES) <= set(state.ports)  # else it was begun by an older release
             if unchanged and self._is_up(user):
                 self._say(f"the lake in {self.home.path} is up")
                 return self.status()

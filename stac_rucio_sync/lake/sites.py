@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stac_rucio_sync.stores.origins import ORIGIN_ATTRIBUTE, ORIGIN_DISTANCE
+
 #: The account attribute that the policy package asks for before it lets an account keep origin RSEs.
 INGEST_ATTRIBUTE = "stac_ingest"
 EARTH_RADIUS_KM = 6371.0
@@ -42,6 +44,7 @@ class Site:
 SITES = (
     Site("VIENNA-DISK", "vienna", "AT", 48.2082, 16.3738, "vienna"),
     Site("SYDNEY-DISK", "sydney", "AU", -33.8688, 151.2093, "sydney"),
+    Site("SANFRANCISCO-DISK", "san-francisco", "US", 37.7749, -122.4194, "sanfrancisco"),
 )
 
 
@@ -70,7 +73,8 @@ def wanted_state(passwords: Mapping[str, str], ports: Mapping[str, int], rse_fol
     Returns
     -------
     dict
-        ``accounts``, ``rses`` (with ``attributes`` and ``protocols``), ``distances`` and ``limits``; JSON values only.
+        ``accounts``, ``rses`` (with ``attributes`` and ``protocols``), ``distances``, ``origins`` (how origin RSEs are
+        known, and how far they are from all others) and ``limits``; JSON values only.
     """
     rses = [_rse(site, ports[site.port], rse_folder) for site in SITES]
     distances = [
@@ -92,6 +96,7 @@ def wanted_state(passwords: Mapping[str, str], ports: Mapping[str, int], rse_fol
         ],
         "rses": rses,
         "distances": distances,
+        "origins": {"attribute": ORIGIN_ATTRIBUTE, "distance": ORIGIN_DISTANCE},
         "limits": [
             {"account": account, "rse": site.rse, "bytes": _LIMIT_BYTES}
             for account in ("root", "ingest", "alice")

@@ -22,11 +22,13 @@ __all__ = [
     "ITEM",
     "LINK",
     "METADATA",
+    "MIRROR",
     "OBSCORE",
     "QUARANTINE",
     "REMOVAL",
     "REPLICA",
     "RSE",
+    "RSE_DISTANCE",
     "SCHEMA_VERSION",
     "SETTING",
     "SOURCE",
@@ -123,6 +125,14 @@ RSE = Table(
     _text("origin"),
 )
 
+RSE_DISTANCE = Table(
+    "rse_distance",
+    METADATA,
+    _text("source", primary_key=True),
+    _text("destination", primary_key=True),
+    Column("distance", Integer(), nullable=False),
+)
+
 FILE = Table(
     "file",
     METADATA,
@@ -167,6 +177,22 @@ REPLICA = Table(
     _text("state", nullable=False),
     Column("needs_login", Boolean(), nullable=False),
     _instant("updated", nullable=False),
+)
+
+MIRROR = Table(
+    "mirror",
+    METADATA,
+    Column("singleton", Boolean(), primary_key=True),
+    _instant("last_poll"),
+    _instant("last_full"),
+    Column("rucio_ok", Boolean()),
+    _text("rucio_said"),
+    _instant("since"),
+    _instant("last_event"),
+    _instant("polled_to"),
+    _instant("turn_began"),
+    _text("turn_scope"),
+    _text("turn_name"),
 )
 
 DID_LINK = Table(

@@ -7,6 +7,7 @@ import hashlib
 import json
 import time
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import requests
 
 # Rucio finds the path of a new replica by the protocol for writing, so a read-only origin has to name one.
 ORIGIN_DOMAINS = {"wan": {"read": 1, "write": 1, "third_party_copy_read": 1}, "lan": {"read": 1, "write": 1}}
+
+LAKE_RSES = ("VIENNA-DISK", "SYDNEY-DISK", "SANFRANCISCO-DISK")
 
 
 class Account:
@@ -50,15 +53,15 @@ class Account:
     def add_scope(self, scope: str) -> None:
         self.do("POST", f"scopes/{self.name}/{scope}")
 
-    def add_origin(self, rse: str, url: str) -> None:
-        """Make an origin RSE for an http origin."""
+    def add_origin(self, rse: str, url: str, destinations: Iterable[str] = LAKE_RSES) -> None:
+        """Make an origin RSE for an http origin, from which rules may copy to the destinations."""
         host, _, port = url.removeprefix("http://").partition(":")
         self.do("POST", f"rses/{rse}", {"deterministic": False})
         self.do("POST", f"rses/{rse}/attr/origin", {"value": url})
         self.do("POST", f"rses/{rse}/attr/sign_url", {"value": ""})
         self.do("POST", f"rses/{rse}/protocols/http", origin_protocol(host, int(port)))
-        for lake_rse in ("VIENNA-DISK", "SYDNEY-DISK"):
-            self.do("POST", f"rses/{rse}/distances/{lake_rse}", {"distance": 1})
+        for destination in destinations:
+            self.do("POST", f"rses/{rse}/distances/{destination}", {"distance": 1})
 
     def add_replica(self, rse: str, scope: str, name: str, content: bytes, url: str, **changes: Any) -> None:
         """Register one file; a change to None leaves the key out."""

@@ -23,7 +23,9 @@ import pytest
 import requests
 
 from stac_rucio_sync.errors import UsageError
-from stac_rucio_sync.lake import Lake, running_settings
+from stac_rucio_sync.lake import Lake, running_settings, sites
+from stac_rucio_sync.lake import lake as lake_module
+from stac_rucio_sync.lake import ports as ports_module
 from stac_rucio_sync.lake.home import cache_folder, default_home
 from stac_rucio_sync.lake.ports import choose_ports
 from stac_rucio_sync.settings import load_settings
@@ -219,6 +221,30 @@ def test_events_of_transfers_are_posted_where_one_listens(own_lake: Lake) -> Non
     finally:
         receiver.shutdown()
         receiver.server_close()
+
+
+@pytest.mark.slow
+def test_a_home_of_two_sites_comes_up_with_three(own_lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = Lake(own_lake.home.path.with_name("two-sites-lake"))
+    old.reset()
+    with monkeypatch.context() as before:
+        for module in (lake_module, sites):
+            before.setattr(module, "SITES", sites.SITES[:2])
+        for module in (ports_module, lake_module):
+            before.setattr(module, "PORT_NAMES", ("postgres", "rucio", "memcached", "origin", "vienna", "sydney"))
+        assert len(old.up()["rses"]) == 2
+        account_of(old, "ingest").add_origin("ORIGIN-OLD", "http://127.0.0.1:1", ("VIENNA-DISK", "SYDNEY-DISK"))
+    try:
+        facts = old.up()  # it runs already, but has no port for the third
+        assert facts["rses"]["SANFRANCISCO-DISK"]["site"] == "san-francisco"
+        assert requests.get(facts["rses"]["SANFRANCISCO-DISK"]["url"], timeout=10).ok
+        alice = account_of(old, "alice")
+        attributes = alice.do("GET", "rses/SANFRANCISCO-DISK/attr/").json()
+        assert (attributes["country"], attributes["longitude"]) == ("US", "-122.4194")
+        for source in ("VIENNA-DISK", "ORIGIN-OLD"):
+            assert alice.do("GET", f"rses/{source}/distances/SANFRANCISCO-DISK").json()
+    finally:
+        old.reset()
 
 
 def test_a_changed_port_is_the_rses_new_address(own_lake: Lake) -> None:

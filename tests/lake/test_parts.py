@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -80,15 +81,15 @@ def test_fixed_ports_are_known_and_different() -> None:
 
 
 def test_distances_are_great_circles() -> None:
-    vienna, sydney = SITES
-
     def unit(latitude: float, longitude: float) -> tuple[float, float, float]:
         phi, lam = math.radians(latitude), math.radians(longitude)
         return math.cos(phi) * math.cos(lam), math.cos(phi) * math.sin(lam), math.sin(phi)
 
-    here, there = (unit(site.latitude, site.longitude) for site in SITES)
-    angle = math.acos(sum(a * b for a, b in zip(here, there, strict=True)))
-    assert distance_km(vienna, sydney) == distance_km(sydney, vienna) == round(6371 * angle)
+    assert {site.country for site in SITES} == {"AT", "AU", "US"}
+    for site, other in itertools.combinations(SITES, 2):
+        here, there = (unit(one.latitude, one.longitude) for one in (site, other))
+        angle = math.acos(sum(a * b for a, b in zip(here, there, strict=True)))
+        assert distance_km(site, other) == distance_km(other, site) == round(6371 * angle)
 
 
 def test_private_files_are_private_from_the_first_moment(tmp_path: Path) -> None:

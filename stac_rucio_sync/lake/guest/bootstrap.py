@@ -96,6 +96,17 @@ def make_distances(wanted: list[dict[str, Any]], session: Session) -> None:
             distance.add_distance(source, destination, distance=pair["distance"], session=session)
 
 
+def make_distances_of_origins(wanted: dict[str, Any], destinations: list[str], session: Session) -> None:
+    """Let rules copy from origins that were there before an RSE was to that RSE: it needs a distance."""
+    ours = {name: rse_core.get_rse_id(name, session=session) for name in destinations}
+    for rse in rse_core.list_rses(session=session):
+        if rse["rse"] in ours or wanted["attribute"] not in rse_core.list_rse_attributes(rse["id"], session=session):
+            continue
+        for destination in ours.values():
+            if not distance.get_distances(rse["id"], destination, session=session):
+                distance.add_distance(rse["id"], destination, distance=wanted["distance"], session=session)
+
+
 def main() -> None:
     """Read the wanted state and make it so."""
     wanted = json.load(sys.stdin)
@@ -108,6 +119,7 @@ def main() -> None:
             make_rse(rse, session)
     with db_session(DatabaseOperationType.WRITE) as session:
         make_distances(wanted["distances"], session)
+        make_distances_of_origins(wanted["origins"], [rse["rse"] for rse in wanted["rses"]], session)
         for limit in wanted["limits"]:
             rse_id = rse_core.get_rse_id(limit["rse"], session=session)
             account_limit.set_local_account_limit(
