@@ -263,11 +263,12 @@ def replicas_of(placed: Placed, held: Mapping[Did, Held]) -> tuple[Replica, ...]
             if rse in at:
                 replicas.append(Replica(did, rse, without_default_port(at[rse].pfn), state, at[rse].needs_login))
             elif pfns:
-                replicas.append(Replica(did, rse, min(pfns, key=_readable), state))
+                replicas.append(Replica(did, rse, min(pfns, key=readable_first), state))
     return tuple(replicas)
 
 
-def _readable(pfn: str) -> int:
+def readable_first(pfn: str) -> int:
+    """Return the place of an address among those of one replica: the first is what most clients can read."""
     scheme = pfn.partition("://")[0]
     return SCHEMES.index(scheme) if scheme in SCHEMES else len(SCHEMES)
 
