@@ -39,3 +39,26 @@ GRANT SELECT (
     release_date, service_title, access_url, access_format, access_estsize, access_md5, datalink_url, thumbnail_url,
     file_name, publisher, bib_reference, spatial_coordinate_description, obs_publisher_did, s_polygon, footprint, bound
 ) ON lake.epn TO lake_query;
+
+-- What a query may take. The services set the time of each query themselves; this holds for whoever else logs in. These
+-- are settings of an account, which its members do not inherit, and what an operator has set stays.
+DO $$
+DECLARE
+    wanted text[];
+BEGIN
+    FOREACH wanted SLICE 1 IN ARRAY ARRAY[
+        ['statement_timeout', '60s'], ['lock_timeout', '10s'],
+        ['idle_in_transaction_session_timeout', '60s'], ['work_mem', '32MB'], ['temp_file_limit', '10GB']
+    ] LOOP
+        CONTINUE WHEN EXISTS (
+            SELECT FROM pg_roles, unnest(rolconfig) AS given WHERE rolname = 'lake_query' AND given LIKE wanted[1] || '=%'
+        );
+        BEGIN
+            EXECUTE format('ALTER ROLE lake_query SET %I = %L', wanted[1], wanted[2]);
+        EXCEPTION WHEN insufficient_privilege THEN
+            RAISE NOTICE 'lake_query keeps the % of all roles: only a superuser may set it', wanted[1]
+                USING ERRCODE = 'LK001';
+        END;
+    END LOOP;
+END
+$$;

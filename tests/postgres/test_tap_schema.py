@@ -220,6 +220,25 @@ def test_the_role_can_do_nothing_else(user: psycopg.Connection, statement: str) 
         assert statement == "SELECT * FROM rucio.dids", "only Rucio's table may be absent"
 
 
+def test_the_role_takes_so_much_and_no_more(user: psycopg.Connection) -> None:
+    names = ("temp_file_limit", "statement_timeout", "work_mem", "idle_in_transaction_session_timeout")
+    values = [user.execute("SELECT current_setting(%s)", [name]).fetchone() for name in names]
+    assert values == [("10GB",), ("1min",), ("32MB",), ("1min",)]
+    with pytest.raises(errors.InsufficientPrivilege):
+        user.execute("SET temp_file_limit = -1")  # time and memory are set by the services for each query
+
+
+def test_what_an_operator_has_set_for_the_role_stays(filled: Database, owner: psycopg.Connection) -> None:
+    owner.execute("ALTER ROLE lake_query SET work_mem = '8MB'")
+    try:
+        apply_schema(filled.admin_url)
+        with psycopg.connect(filled.query_url) as connection:
+            assert connection.execute("SHOW work_mem").fetchone() == ("8MB",)
+    finally:
+        owner.execute("ALTER ROLE lake_query RESET work_mem")
+        apply_schema(filled.admin_url)
+
+
 def test_a_tap_schema_of_another_server_is_left_alone(empty_database: Database) -> None:
     with psycopg.connect(empty_database.admin_url) as connection:
         connection.execute("CREATE SCHEMA tap_schema; CREATE TABLE tap_schema.tables (theirs integer)")
