@@ -1,0 +1,1 @@
+"""The versioned catalogue: a STAC catalogue with transactions, history and two backends."""

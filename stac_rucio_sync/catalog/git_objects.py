@@ -1,0 +1,272 @@
+"""The git backend: a bare repository, written without a work tree; any git client can clone it.
+
+Large files are Git LFS pointers, and their bytes lie in the repository's ``lfs/objects``, where a clone finds them
+without any configuration.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pygit2
+
+from stac_rucio_sync.catalog.objects import Commit, Entry, Folder, HeadMovedError, MissingObjectError
+from stac_rucio_sync.catalog.packs import Pending
+from stac_rucio_sync.errors import FatalError, UsageError
+
+BRANCH = "refs/heads/main"
+_FILE, _FOLDER = b"100644", b"40000"
+_POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize {}\n"
+_POINTER_TEXT = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\noid sha256:([0-9a-f]{64})\nsize \d+\n")
+_POINTER_LENGTH = 200
+_ODB_TYPES = {"commit": pygit2.enums.ObjectType.COMMIT, "tree": pygit2.enums.ObjectType.TREE,
+              "blob": pygit2.enums.ObjectType.BLOB}  # fmt: skip
+_CHUNK = 1 << 20
+_EMAIL = "catalog@stac-rucio-sync.invalid"
+
+
+class GitObjects:
+    """The versions in a bare git repository.
+
+    Parameters
+    ----------
+    place
+        Its folder.
+
+    Raises
+    ------
+    FatalError
+        There is no bare git repository.
+    """
+
+    def __init__(self, place: Path) -> None:
+        try:
+            self._repository = pygit2.Repository(str(place), pygit2.enums.RepositoryOpenFlag.NO_SEARCH)
+        except pygit2.GitError as error:
+            raise FatalError(f"{place} is no git repository: {error}") from error
+        if not self._repository.is_bare:
+            raise UsageError(f"{place} is a git work tree; the catalogue is kept in a bare repository")
+        self._place = place
+
+    @classmethod
+    def create(cls, place: Path) -> GitObjects:
+        """Make an empty repository at a place where there is nothing yet, or an empty folder.
+
+        Raises
+        ------
+        UsageError
+            There is something.
+        """
+        if place.exists() and any(place.iterdir()):
+            raise UsageError(f"{place} is not empty: a new repository needs a place of its own")
+        repository = pygit2.init_repository(str(place), bare=True, initial_head=BRANCH)
+        # Whoever reads a version must never be kept waiting for, or find objects gone by, somebody else's clean-up.
+        repository.config["gc.auto"] = 0
+        repository.config["receive.denyNonFastForwards"] = True
+        repository.config["receive.denyDeletes"] = True
+        return cls(place)
+
+    @property
+    def place(self) -> Path:
+        """The folder of the repository."""
+        return self._place
+
+    def head(self) -> str | None:
+        """Return the latest commit."""
+        reference = self._repository.references.get(BRANCH)
+        return None if reference is None else str(reference.target)
+
+    def commit(self, oid: str) -> Commit:
+        """Return a commit."""
+        found: object = self._repository.get(oid) if re.fullmatch("[0-9a-f]{40}", oid) else None
+        if not isinstance(found, pygit2.Commit):
+            raise MissingObjectError(f"there is no commit {oid} in {self._place}")
+        return _commit(found)
+
+    def commits(self, start: str) -> Iterator[Commit]:
+        """Yield a commit and all before it."""
+        for found in self._repository.walk(start, pygit2.enums.SortMode.TOPOLOGICAL):
+            yield _commit(found)
+
+    def named(self, prefix: str) -> str:
+        """Return the one commit whose name begins so."""
+        try:
+            found: object = self._repository.get(prefix) if re.fullmatch("[0-9a-f]{4,40}", prefix) else None
+        except (ValueError, pygit2.GitError) as error:
+            raise MissingObjectError(f"{prefix} names more than one commit, or none: {error}") from error
+        if not isinstance(found, pygit2.Commit):
+            raise MissingObjectError(f"there is no commit {prefix} in {self._place}")
+        return str(found.id)
+
+    def file(self, oid: str) -> bytes:
+        """Return the content of a file."""
+        return self._read("blob", oid)
+
+    def folder(self, oid: str) -> Folder:
+        """Return a folder."""
+        return _entries(self._read("tree", oid))
+
+    def large(self, oid: str) -> Path | None:
+        """Return where the bytes behind a pointer lie."""
+        content = self.file(oid)
+        pointer = _POINTER_TEXT.fullmatch(content) if len(content) < _POINTER_LENGTH else None
+        if pointer is None:
+            return None
+        path = self.lfs_object(pointer[1].decode())
+        return path if path.is_file() else None
+
+    def lfs_object(self, sha256: str) -> Path:
+        """Return where Git LFS keeps the bytes with a digest."""
+        return self._place / "lfs" / "objects" / sha256[:2] / sha256[2:4] / sha256
+
+    @contextmanager
+    def writing(self) -> Iterator[GitWriting]:
+        """Begin to write."""
+        writing = GitWriting(self, self._repository)
+        try:
+            yield writing
+        finally:
+            writing.discard()
+
+    def close(self) -> None:
+        """Give back what is held open."""
+        self._repository.free()
+
+    def _read(self, kind: str, oid: str) -> bytes:
+        try:
+            found, content = self._repository.odb.read(oid)
+        except (KeyError, ValueError) as error:
+            raise MissingObjectError(f"{self._place} holds no {kind} {oid}") from error
+        if found != _ODB_TYPES[kind]:
+            raise MissingObjectError(f"{oid} in {self._place} is no {kind}")
+        return content
+
+
+class GitWriting:
+    """Objects in the making in a git repository."""
+
+    def __init__(self, objects: GitObjects, repository: pygit2.Repository) -> None:
+        self._objects = objects
+        self._repository = repository
+        self._head = objects.head()
+        self._pending = Pending(objects.place, lambda kind, content: repository.odb.write(_ODB_TYPES[kind], content))
+        self._large: list[Path] = []
+
+    def put_file(self, content: bytes) -> Entry:
+        """Take a file's content."""
+        return Entry(self._pending.add("blob", content), is_folder=False)
+
+    def put_large(self, path: Path) -> Entry:
+        """Take a large file: its bytes into ``lfs/objects``, a pointer into the tree."""
+        folder = self._objects.place / "lfs" / "objects"
+        folder.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.sha256()
+        descriptor, name = tempfile.mkstemp(dir=folder, prefix="incoming-")
+        copy = Path(name)
+        try:
+            with path.open("rb") as source, os.fdopen(descriptor, "wb") as target:
+                while chunk := source.read(_CHUNK):
+                    digest.update(chunk)
+                    target.write(chunk)
+            final = self._objects.lfs_object(digest.hexdigest())
+            if not final.exists():
+                final.parent.mkdir(parents=True, exist_ok=True)
+                copy.chmod(0o444)
+                copy.rename(final)
+                self._large.append(final)
+            return self.put_file(_POINTER.format(digest.hexdigest(), final.stat().st_size).encode())
+        finally:
+            copy.unlink(missing_ok=True)
+
+    def put_folder(self, entries: Folder) -> Entry:
+        """Take a folder."""
+        return Entry(self._pending.add("tree", _tree(entries)), is_folder=True)
+
+    def file(self, oid: str) -> bytes:
+        """Return a file's content."""
+        pending = self._pending.get("blob", oid)
+        return self._objects.file(oid) if pending is None else pending
+
+    def folder(self, oid: str) -> Folder:
+        """Return a folder."""
+        pending = self._pending.get("tree", oid)
+        return self._objects.folder(oid) if pending is None else _entries(pending)
+
+    def save(self, tree: str, message: str, author: str, when: datetime) -> Commit:
+        """Make all that was put permanent with one more commit."""
+        stamp = f"{_name(author)} <{_EMAIL}> {int(when.timestamp())} +0000"
+        parent = f"parent {self._head}\n" if self._head else ""
+        text = f"tree {tree}\n{parent}author {stamp}\ncommitter {stamp}\n\n{message}"
+        oid = self._pending.add("commit", text.encode())
+        self._pending.flush()
+        # git's own command compares and sets in one: a push from outside between our look and our write is seen.
+        moved = subprocess.run(
+            ["git", "--git-dir", str(self._objects.place), "update-ref", BRANCH, oid, self._head or "0" * 40],
+            capture_output=True,
+            check=False,
+        )
+        if moved.returncode != 0:
+            raise HeadMovedError(f"{self._objects.place}: {moved.stderr.decode(errors='replace').strip()}")
+        self._head = oid
+        self._large.clear()
+        return Commit(oid, tree, parent.removeprefix("parent ").strip() or None, _to_second(when), author, message)
+
+    def discard(self) -> None:
+        """Forget what was not saved."""
+        self._pending.discard()
+        for path in self._large:
+            path.unlink(missing_ok=True)
+        self._large.clear()
+
+
+def _entries(tree: bytes) -> dict[str, Entry]:
+    """Read a tree object (gitformat: mode, space, name, NUL, 20 bytes)."""
+    entries = {}
+    start = 0
+    while start < len(tree):
+        space = tree.index(b" ", start)
+        end = tree.index(b"\0", space)
+        name = tree[space + 1 : end].decode(errors="surrogateescape")
+        entries[name] = Entry(tree[end + 1 : end + 21].hex(), tree[start:space] == _FOLDER)
+        start = end + 21
+    return entries
+
+
+def _tree(entries: Folder) -> bytes:
+    """Write a tree object; git sorts folders as if their names ended in a slash."""
+    named = sorted(
+        (name.encode(errors="surrogateescape") + (b"/" if entry.is_folder else b""), entry)
+        for name, entry in entries.items()
+    )
+    return b"".join(
+        (_FOLDER if entry.is_folder else _FILE) + b" " + name.rstrip(b"/") + b"\0" + bytes.fromhex(entry.oid)
+        for name, entry in named
+    )
+
+
+def _commit(found: pygit2.Commit) -> Commit:
+    return Commit(
+        str(found.id),
+        str(found.tree_id),
+        str(found.parent_ids[0]) if found.parent_ids else None,
+        datetime.fromtimestamp(found.commit_time, UTC),
+        found.author.name,
+        found.message,
+    )
+
+
+def _to_second(when: datetime) -> datetime:
+    return datetime.fromtimestamp(int(when.timestamp()), UTC)
+
+
+def _name(author: str) -> str:
+    """Return an author's name as a commit can hold it."""
+    return re.sub(r"[<>\n\0]", "", author).strip() or "unknown"

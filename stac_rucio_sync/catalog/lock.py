@@ -1,0 +1,75 @@
+"""The one writer of a repository: a lock that the kernel gives back when its owner ends, however it ends."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from stac_rucio_sync.errors import TransientError
+
+LOCK = "writer.lock"
+_LOOK = 0.02
+
+
+@contextmanager
+def writer_lock(place: Path, wait: float = 600.0) -> Iterator[None]:
+    """Be the one writer of the repository at ``place``; writers queue.
+
+    Parameters
+    ----------
+    wait
+        Seconds to wait for those before us.
+
+    Raises
+    ------
+    TransientError
+        Another writer still has it; the text says who.
+    """
+    descriptor = os.open(place / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        _take(descriptor, place, time.monotonic() + wait)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, _ourselves(), 0)
+        try:
+            yield
+        finally:
+            os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
+def owner(place: Path) -> str | None:
+    """Return who writes in a repository, in words; None: nobody says so."""
+    try:
+        said = json.loads((place / LOCK).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return f"process {said['pid']} on {said['host']} ({said['command']}), since {said['since']}"
+
+
+def _take(descriptor: int, place: Path, until: float) -> None:
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise TransientError(
+                    f"{place} is being written to by {owner(place) or 'another process'}; try again when it is done"
+                ) from None
+            time.sleep(_LOOK)
+        else:
+            return
+
+
+def _ourselves() -> bytes:
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    said = {"pid": os.getpid(), "host": socket.gethostname(), "command": " ".join(sys.argv)[:200], "since": since}
+    return json.dumps(said).encode()

@@ -1,0 +1,135 @@
+"""Git objects in the making: few stay in memory and become loose objects, many go to a pack, which git then indexes.
+
+A loose object costs a file; a transaction of thousands would leave the repository slow for everybody. A pack is one
+file, whatever it holds, and an abandoned one leaves nothing behind. The formats are those of gitformat-pack(5).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import tempfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from stac_rucio_sync.errors import FatalError
+
+LOOSE_OBJECTS = 200
+"""Up to so many objects of one commit become loose ones."""
+_TYPES = {"commit": 1, "tree": 2, "blob": 3}
+_CHUNK = 1 << 20
+_LEVEL = 1
+"""Of compression: git's repacking does better later, when nobody waits."""
+
+
+class _Packed(NamedTuple):
+    kind: str
+    start: int
+    length: int
+
+
+class Pending:
+    """Objects that only their writer sees.
+
+    Parameters
+    ----------
+    git_dir
+        The bare repository.
+    write_loose
+        Writes one object of a type to the repository.
+    """
+
+    def __init__(self, git_dir: Path, write_loose: Callable[[str, bytes], object]) -> None:
+        self._git_dir = git_dir
+        self._write_loose = write_loose
+        self._small: dict[str, tuple[str, bytes]] = {}
+        self._packed: dict[str, _Packed] = {}
+        self._spool: IO[bytes] | None = None
+
+    def add(self, kind: str, content: bytes) -> str:
+        """Take an object of a type (``blob``, ``tree``, ``commit``); return its name."""
+        oid = hashlib.sha1(b"%s %d\0" % (kind.encode(), len(content)), usedforsecurity=False)
+        oid.update(content)
+        name = oid.hexdigest()
+        if name not in self._small and name not in self._packed:
+            self._small[name] = kind, content
+            if len(self._small) > LOOSE_OBJECTS or self._spool is not None:
+                self._to_spool()
+        return name
+
+    def get(self, kind: str, oid: str) -> bytes | None:
+        """Return the content of a pending object of a type; None: there is none."""
+        if oid in self._small:
+            return self._small[oid][1] if self._small[oid][0] == kind else None
+        at = self._packed.get(oid)
+        if at is None or at.kind != kind or self._spool is None:
+            return None
+        self._spool.seek(at.start)
+        content = zlib.decompress(self._spool.read(at.length))
+        self._spool.seek(0, 2)
+        return content
+
+    def flush(self) -> None:
+        """Put all objects into the repository; they stay readable here until it is seen to have them."""
+        if self._spool is not None:
+            self._to_spool()
+            self._index_pack(self._spool)
+            self.discard()
+            return
+        for kind, content in self._small.values():
+            self._write_loose(kind, content)
+        self._small.clear()
+
+    def discard(self) -> None:
+        """Forget all objects."""
+        if self._spool is not None:
+            self._spool.close()
+        self._spool = None
+        self._small.clear()
+        self._packed.clear()
+
+    def _to_spool(self) -> None:
+        if self._spool is None:
+            self._spool = tempfile.TemporaryFile(prefix="pack-")  # noqa: SIM115 - closed by discard()
+            self._spool.write(b"\0" * 12)
+        for oid, (kind, content) in self._small.items():
+            self._spool.write(_head(_TYPES[kind], len(content)))
+            start = self._spool.tell()
+            self._spool.write(zlib.compress(content, _LEVEL))
+            self._packed[oid] = _Packed(kind, start, self._spool.tell() - start)
+        self._small.clear()
+
+    def _index_pack(self, spool: IO[bytes]) -> None:
+        spool.seek(0)
+        spool.write(b"PACK" + (2).to_bytes(4, "big") + len(self._packed).to_bytes(4, "big"))
+        spool.seek(0)
+        checksum = hashlib.sha1(usedforsecurity=False)
+        while chunk := spool.read(_CHUNK):
+            checksum.update(chunk)
+        spool.write(checksum.digest())
+        spool.seek(0)
+        done = subprocess.run(
+            ["git", "--git-dir", str(self._git_dir), "index-pack", "--stdin", "--strict"],
+            stdin=spool,
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise FatalError(
+                f"git cannot take the objects into {self._git_dir}: {done.stderr.decode(errors='replace')}"
+            )
+
+
+def _head(kind: int, size: int) -> bytes:
+    """Return type and size of an entry, as packs write them: 4 bits of the size, then 7 a byte."""
+    head = bytearray()
+    byte = (kind << 4) | (size & 15)
+    size >>= 4
+    while size:
+        head.append(byte | 0x80)
+        byte = size & 0x7F
+        size >>= 7
+    head.append(byte)
+    return bytes(head)
