@@ -15,7 +15,13 @@ from obscore_tap.responses import document_response, fault_of, stream_response
 from obscore_tap.schema import Published, Translation
 from obscore_tap.services import Services
 from obscore_tap.values import number, numbers_list, shown
-from obscore_tap.vosi import capabilities_document, capability, parameter_interface, support_capabilities
+from obscore_tap.vosi import (
+    ConeQuery,
+    ConeSearch,
+    capabilities_document,
+    parameter_interface,
+    support_capabilities,
+)
 from stac_rucio_sync.errors import SyncError
 
 STANDARD_ID = "ivo://ivoa.net/std/ConeSearch"
@@ -25,14 +31,17 @@ UCD1 = {"obs_publisher_did": "ID_MAIN", "s_ra": "POS_EQ_RA_MAIN", "s_dec": "POS_
 """The columns that every response has, with the words by which clients find them (SCS 1.03 section 2.2)."""
 FEWEST = (*UCD1, "obs_title", "dataproduct_type", "access_url", "access_format")
 """The columns of VERB=1."""
+_WHOLE_SKY = 180.0
+_OK, _SERVER_FAULT = 200, 500
 
 
 def blueprint(services: Services) -> Blueprint:
     """Return the resources at and below ``/scs``."""
     resources = Blueprint("scs", __name__, url_prefix="/scs")
     url = f"{services.base_url}/scs"
-    searching = capability(STANDARD_ID, parameter_interface(url, version="1.03"))
-    capabilities_made = capabilities_document([*support_capabilities(url), searching])
+    capabilities_made = capabilities_document(
+        [*support_capabilities(url), cone_capability(url, services.settings.tap.max_maxrec)]
+    )
 
     @resources.route("", methods=["GET", "POST"], strict_slashes=False)
     def answer() -> Response:
@@ -54,6 +63,19 @@ def blueprint(services: Services) -> Blueprint:
     for kind in (Refusal, SyncError, RequestEntityTooLarge):
         resources.register_error_handler(kind, _refused)
     return resources
+
+
+def cone_capability(url: str, most_rows: int) -> ConeSearch:
+    """Return what the service is and takes; its base URL ends in a question mark (SCS 1.03 section 2.1)."""
+    whole_sky = ConeQuery(ra=0.0, dec=0.0, sr=_WHOLE_SKY, verb=1, extras="MAXREC=1")
+    return ConeSearch(
+        standard_id=STANDARD_ID,  # type: ignore[arg-type] # pydantic makes the URI
+        interface=[parameter_interface(f"{url}?", version="1.03")],
+        max_sr=_WHOLE_SKY,
+        max_records=most_rows,
+        verbosity=True,
+        test_query=whole_sky,
+    )
 
 
 def cone_query(parameters: Parameters, published: Published) -> str:
@@ -94,7 +116,7 @@ def _cone(lon: float, lat: float, radius: float) -> str:
     """Return the condition that a row's position is in a cone; nothing is in one of no width (SCS 1.03 section 2.3)."""
     if radius == 0.0:
         return "1 = 0"
-    if radius == 180.0:
+    if radius == _WHOLE_SKY:
         return "s_ra IS NOT NULL AND s_dec IS NOT NULL"
     if radius <= 90.0:
         return f"1 = CONTAINS(POINT(s_ra, s_dec), CIRCLE({numbers_list((lon, lat, radius))}))"
@@ -121,5 +143,10 @@ def error_document(message: str) -> bytes:
 
 
 def _refused(error: Exception) -> Response:
+    """Return the error document.
+
+    SCS 1.03 knows no status but that of an answer, and clients (STILTS and TOPCAT among them) read the document only
+    then; so it is 200 where the request is at fault. What is ours is an error of HTTP, too.
+    """
     message, status = fault_of(error)
-    return Response(error_document(message), status, content_type=MEDIA_TYPE)
+    return Response(error_document(message), status if status >= _SERVER_FAULT else _OK, content_type=MEDIA_TYPE)

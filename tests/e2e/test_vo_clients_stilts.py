@@ -123,9 +123,10 @@ def test_a_cone(verbosity: int, archive: Archive, tmp_path: Path) -> None:
 
 
 def test_a_cone_that_is_none(archive: Archive) -> None:
+    """STILTS and TOPCAT show what the service says, unless the status of HTTP is an error (SCS 1.03 section 2.3)."""
     said = stilts("cone", serviceurl=f"{archive.url}/scs", lon=0, lat=91, radius=1)
     assert said.code != 0
-    assert "DEC" in said.errors
+    assert "DEC is 91: it is from -90 to 90 degrees" in said.errors
 
 
 def test_coneskymatch(targets: Path, archive: Archive, tmp_path: Path) -> None:
@@ -199,7 +200,7 @@ def test_votlint_has_nothing_to_say(case: str, archive: Archive, tmp_path: Path)
     path, parameters = SERIALIZATIONS[case]
     query: dict[str, Any] = {"LANG": "ADQL", "QUERY": LINTED} if path == "/tap/sync" else {}
     answer = archive.get(path, **query | parameters)
-    assert answer.status_code == (400 if "wrong" in case else 200)
+    assert answer.status_code == (400 if "wrong" in case and path != "/scs" else 200)
     assert "xml" in answer.headers["Content-Type"]
     document = tmp_path / "answer.vot"
     document.write_bytes(answer.content)
