@@ -251,5 +251,6 @@ def centroid(arguments: Sequence[Typed], node: FunctionCall) -> Typed:
 def _of_region(argument: Typed, node: FunctionCall, template: str) -> str:
     hidden = argument.origin[0].region(argument.origin[1]) if argument.origin else None
     if hidden and argument.datatype is not Datatype.POINT:
-        return f"COALESCE({template.format(hidden.polygon)}, {template.format(hidden.bound)})"
+        measured = f"COALESCE({template.format(hidden.polygon)}, {template.format(hidden.bound)})"
+        return f"CASE WHEN {argument.sql} IS NOT NULL THEN {measured} END"
     return template.format(as_geometry(argument, node.spelling).sql)

@@ -2,7 +2,7 @@
 
 A region of a table is a polygon with a circle around it, and only the circle has an index; where there is no polygon,
 the circle is the region. A condition on a region therefore says both. Where the region is null, it is null, which is
-neither 1 nor 0.
+neither 1 nor 0, although the row may well have a circle: that of its position.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ def contains(arguments: Sequence[Typed], node: FunctionCall) -> Typed:
         sql = _region_in(inner_region, outer, node)
     else:
         sql = _in(inner, outer)
+    sql = _null_with(sql, *(one for one, region in ((inner, inner_region), (outer, outer_region)) if region))
     return Typed(sql, Datatype.BOOLEAN, node.position, loose=merged(*arguments))
 
 
@@ -58,6 +59,7 @@ def intersects(arguments: Sequence[Typed], node: FunctionCall) -> Typed:
         sql = f"({region.bound} && {other.sql} AND ({region.polygon} && {other.sql} OR {region.polygon} IS NULL))"
     else:
         sql = f"({first.sql} && {second.sql})"
+    sql = _null_with(sql, *(one for one, region in ((first, first_region), (second, second_region)) if region))
     return Typed(sql, Datatype.BOOLEAN, node.position, loose=merged(*arguments))
 
 
@@ -112,6 +114,19 @@ def _operand(argument: Typed, node: FunctionCall, number: int) -> tuple[Typed, R
             *argument.position,
         )
     return as_geometry(argument, f"{node.spelling}, argument {number},"), None
+
+
+def _null_with(sql: str, *regions: Typed) -> str:
+    """Return a condition that is null where a region is.
+
+    In a WHERE and an ON PostgreSQL takes null for false before it plans, so that nothing is left of the second half
+    there, and the index serves the first one.
+    """
+    if not regions:
+        return sql
+    known = " AND ".join(f"{region.sql} IS NOT NULL" for region in regions)
+    unknown = " OR ".join(f"{region.sql} IS NULL" for region in regions)
+    return f"({sql} AND {known} OR ({unknown}) AND NULL)"
 
 
 def _in(inner: Typed, outer: Typed) -> str:

@@ -144,6 +144,46 @@ def test_every_way_to_write_a_cone_uses_the_index(
     assert re.search(r"Index Cond: .*\b(position|bound)\b", plan), f"{sql}\n{plan}"
 
 
+PREDICATES = [
+    "INTERSECTS(s_region, CIRCLE(172.5, 0, 1))",
+    "INTERSECTS(CIRCLE(1, 2, 3), s_region)",
+    "INTERSECTS(s_polygon, POLYGON(170, -2, 175, -2, 175, 2))",
+    "CONTAINS(s_region, CIRCLE(172.5, 0, 1))",
+    "CONTAINS(s_region, CIRCLE(1, 2, 3))",
+    "CONTAINS(POINT(172.5, 0), s_region)",
+    "CONTAINS(POINT(1, 2), s_region)",
+    "CONTAINS(s_region, s_region)",
+    "INTERSECTS(s_polygon, s_region)",
+]
+
+
+@pytest.mark.parametrize("predicate", PREDICATES)
+def test_a_region_that_is_null_is_neither_in_nor_out(
+    predicate: str, author: psycopg.Connection, published: Published
+) -> None:
+    """SQL-92 section 8.1: what is compared with null is unknown, and so is its opposite."""
+
+    def of_12(expression: str) -> list[Row]:
+        adql = f"SELECT {expression} FROM ivoa.obscore WHERE obs_id = 'obs-12'"  # noqa: S608 - ADQL, which is translated
+        return author.execute(translate(adql, published).sql.encode()).fetchall()
+
+    conditions = [f"{predicate} = 1", f"{predicate} = 0", f"NOT ({predicate} = 1)", f"NOT 0 = {predicate}"]
+    with author.transaction(force_rollback=True):
+        # Of a position alone the sync makes a circle of no size, by which the position is found.
+        author.execute(
+            "UPDATE lake.obscore SET s_region = NULL, s_polygon = NULL, s_bound = '{172.5,0,0}' WHERE obs_id = 'obs-12'"
+        )
+        assert of_12(predicate) == [(None,)]
+        assert of_12("AREA(s_region)") == [(None,)]
+        assert of_12("COORD1(CENTROID(s_region))") == [(None,)]
+        for condition in conditions:
+            for table in ("ivoa.obscore", "(SELECT obs_id, s_region, s_polygon FROM ivoa.obscore) AS q"):
+                adql = f"SELECT obs_id FROM {table} WHERE {condition}"  # noqa: S608 - as above
+                found = author.execute(translate(adql, published).sql.encode()).fetchall()
+                assert ("obs-12",) not in found, adql
+    assert of_12(predicate) != [(None,)]
+
+
 @pytest.mark.parametrize(
     "adql",
     [
