@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -207,17 +206,25 @@ class GitWriting:
         text = f"tree {tree}\n{parent}author {stamp}\ncommitter {stamp}\n\n{message}"
         oid = self._pending.add("commit", text.encode())
         self._pending.flush()
-        # git's own command compares and sets in one: a push from outside between our look and our write is seen.
-        moved = subprocess.run(
-            ["git", "--git-dir", str(self._objects.place), "update-ref", BRANCH, oid, self._head or "0" * 40],
-            capture_output=True,
-            check=False,
-        )
-        if moved.returncode != 0:
-            raise HeadMovedError(f"{self._objects.place}: {moved.stderr.decode(errors='replace').strip()}")
+        self._move_head(oid)
         self._head = oid
         self._large.clear()
         return Commit(oid, tree, parent.removeprefix("parent ").strip() or None, _to_second(when), author, message)
+
+    def _move_head(self, oid: str) -> None:
+        """Compare and set in one, by git's own lock on a reference: a push from outside may come in between."""
+        references = self._repository.references
+        try:
+            if self._head is None:
+                references.create(BRANCH, oid)
+                return
+            reference = references[BRANCH]
+            if str(reference.target) == self._head:
+                reference.set_target(oid)  # refuses when the reference is not the one that was looked up
+                return
+        except (pygit2.GitError, KeyError, ValueError) as error:
+            raise HeadMovedError(f"{self._objects.place}: somebody else committed in between ({error})") from error
+        raise HeadMovedError(f"{self._objects.place}: somebody else committed in between")
 
     def discard(self) -> None:
         """Forget what was not saved."""
