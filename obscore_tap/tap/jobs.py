@@ -15,7 +15,7 @@ from obscore_tap.refusals import Refusal, TooLarge
 from obscore_tap.responses import VOTABLE_TYPE
 from obscore_tap.results import error_votable
 from obscore_tap.services import Services
-from obscore_tap.tap.request import tap_query
+from obscore_tap.tap.request import inline_parts, tap_query
 from obscore_tap.uws import JobKind, JobLimits, JobRun, Jobs, job_list
 from stac_rucio_sync.errors import UsageError
 from stac_rucio_sync.settings import Settings
@@ -91,11 +91,13 @@ def _check(settings: Settings, parameters: Mapping[str, list[str]]) -> None:
 def _run(services: Services, job: JobRun) -> None:
     """Run the query of a job and write its result."""
     try:
-        asked = tap_query(Parameters(job.job.parameters), services.settings)
+        parameters = Parameters(job.job.parameters)
+        asked = tap_query(parameters, services.settings)
         with ExitStack() as stack:
             uploaded = None
             if asked.uploads:
-                parts = {label: stack.enter_context(path.open("rb")) for label, path in job.files.items()}
+                files = {label: stack.enter_context(path.open("rb")) for label, path in job.files.items()}
+                parts = inline_parts(asked, files, parameters)
                 uploaded = services.uploads.loaded(services.uploads.requested(asked.uploads, parts))
             how = Asked(
                 max_rows=asked.max_rows,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import IO
 
 from obscore_tap.parameters import Parameters, max_rows, response_format
 from obscore_tap.refusals import Refusal
 from obscore_tap.results import Info
+from obscore_tap.uploads import labels
 from stac_rucio_sync.settings import Settings
 
 LANGUAGES = ("ADQL", "ADQL-2.1", "ADQL-2.0")
@@ -54,3 +58,19 @@ def tap_query(parameters: Parameters, settings: Settings) -> TapQuery:
     if run_id is not None:
         infos.append(Info("RUNID", run_id))
     return TapQuery(adql, response_format(parameters), rows, tuple(infos), parameters.many("UPLOAD"))
+
+
+def inline_parts(asked: TapQuery, files: Mapping[str, IO[bytes]], parameters: Parameters) -> Mapping[str, IO[bytes]]:
+    """Return the parts of a request that may hold uploaded tables, by their labels.
+
+    Parameters
+    ----------
+    asked
+        Its uploads refer to the parts.
+    files
+        Parts that have a file name.
+    parameters
+        Of the request: a part without a file name, which clients may leave out (RFC 7578 section 4.2), is one of them.
+    """
+    told = {label: parameters.one(label.upper()) for label in labels(asked.uploads) if label not in files}
+    return {**files, **{label: io.BytesIO(text.encode()) for label, text in told.items() if text is not None}}

@@ -11,7 +11,7 @@ from obscore_tap.refusals import NotFound, Refusal
 from obscore_tap.responses import document_response, stream_response
 from obscore_tap.services import Services
 from obscore_tap.tap.capabilities import tap_capabilities
-from obscore_tap.tap.request import TapQuery, tap_query
+from obscore_tap.tap.request import TapQuery, inline_parts, tap_query
 from obscore_tap.vosi import capabilities_document, table_document, tables_document
 
 _DOCUMENT_SECONDS = 300
@@ -31,17 +31,18 @@ def _add_sync(made: Blueprint, services: Services) -> None:
     @made.route("/sync", methods=["GET", "POST"])
     def sync() -> Response:
         """Run a query and send its result (TAP 1.1 section 2.2)."""
-        asked = tap_query(parameters_of(request), services.settings)
+        parameters = parameters_of(request)
+        asked = tap_query(parameters, services.settings)
         how = Asked(max_rows=asked.max_rows, form=asked.form, infos=asked.infos)
-        answer = services.queries.answer(asked.adql, how, _uploaded(asked, services))
+        answer = services.queries.answer(asked.adql, how, _uploaded(asked, parameters, services))
         return stream_response(answer, request)
 
 
-def _uploaded(asked: TapQuery, services: Services) -> Uploaded | None:
+def _uploaded(asked: TapQuery, parameters: Parameters, services: Services) -> Uploaded | None:
     """Return what loads the uploaded tables of a request; None where it has none."""
     if not asked.uploads:
         return None
-    parts = {name: part.stream for name, part in request.files.items()}
+    parts = inline_parts(asked, {name: part.stream for name, part in request.files.items()}, parameters)
     return services.uploads.loaded(services.uploads.requested(asked.uploads, parts))
 
 

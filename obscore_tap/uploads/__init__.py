@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from obscore_tap.uploads.load import Uploads
-from obscore_tap.uploads.requests import Upload, UploadLimits
+from obscore_tap.uploads.requests import Upload, UploadLimits, labels
 
-__all__ = ["Upload", "UploadLimits", "Uploads"]
+__all__ = ["Upload", "UploadLimits", "Uploads", "labels"]

@@ -63,7 +63,7 @@ def requested(values: Sequence[str], parts: Mapping[str, IO[bytes]], limits: Upl
     TooLarge
         There are too many tables.
     """
-    pairs = [pair.strip() for value in values for pair in _NEXT.split(value) if pair.strip()]
+    pairs = _pairs(values)
     if len(pairs) > limits.tables:
         raise TooLarge(f"{len(pairs)} tables are uploaded: at most {limits.tables} are taken")
     uploads: dict[str, Upload] = {}
@@ -75,6 +75,16 @@ def requested(values: Sequence[str], parts: Mapping[str, IO[bytes]], limits: Upl
         if uploads.setdefault(upload.name.lower(), upload) is not upload:
             raise Refusal(f"two uploaded tables are called {upload.name}")
     return tuple(uploads.values())
+
+
+def labels(values: Sequence[str]) -> list[str]:
+    """Return the labels of inline parts that the values of UPLOAD refer to."""
+    uris = (pair.partition(",")[2].strip().partition(":") for pair in _pairs(values))
+    return [rest for scheme, _, rest in uris if scheme.lower() == "param" and rest]
+
+
+def _pairs(values: Sequence[str]) -> list[str]:
+    return [pair.strip() for value in values for pair in _NEXT.split(value) if pair.strip()]
 
 
 def _checked(name: str) -> str:

@@ -18,6 +18,10 @@ from obscore_tap.uploads.fields import Field, make_field, unique_names
 
 _DEEPEST: Final = 64
 _TEXT_BUFFER: Final = 2**16
+_WAY_OUT: Final = (
+    "write it as BINARY2, BINARY or TABLEDATA (stilts tcopy ofmt='votable(format=BINARY2)', or in Python "
+    "table.write(…, format='votable', tabledata_format='binary2'))"
+)
 _KEPT_TEXT: Final = frozenset({"TD", "DESCRIPTION"})
 
 
@@ -187,13 +191,13 @@ class VOTableReader:
 
     def _start_cell(self, attributes: dict[str, str]) -> None:
         if "encoding" in attributes:
-            raise Refusal("a TD has an encoding: only text is read there; BINARY2 carries bytes")
+            raise Refusal(f"a TD has an encoding: cells are text without one; {_WAY_OUT}")
 
     def _start_binary(self, _attributes: dict[str, str]) -> None:
         self._binary = Rows(self.fields, null_flags=self._state.path[-1] == "BINARY2")
 
     def _start_fits(self, _attributes: dict[str, str]) -> None:
-        raise Refusal("it is serialized as FITS, which is not read here: BINARY2, BINARY and TABLEDATA are")
+        raise Refusal(f"it is serialized as FITS, which is not read here; {_WAY_OUT}")
 
     def _start_stream(self, attributes: dict[str, str]) -> None:
         if attributes.get("href"):

@@ -199,7 +199,10 @@ class Jobs:
         if sum(len(name) + len(value.encode()) for name, values in given.items() for value in values) > (
             self.limits.parameter_bytes
         ):
-            raise TooLarge(f"the parameters of a job may have {self.limits.parameter_bytes} bytes")
+            raise TooLarge(
+                f"the parameters of a job may have {self.limits.parameter_bytes} bytes; a part with a file name may "
+                f"have {self.limits.upload_bytes}"
+            )
         kind = self.kinds[job.kind]
         kind.check(given)
         files = self._keep(job, parts) if job.phase is Phase.PENDING else []

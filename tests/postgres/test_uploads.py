@@ -346,6 +346,11 @@ INT = '<FIELD name="a" datatype="int"/>'
         (votable('<FIELD name="p" datatype="double" arraysize="2" xtype="point"/>', cells("10 91")), "row 1"),
         (votable('<FIELD name="y" datatype="float" arraysize="*" xtype="polygon"/>', cells("0 0 1 1 0 1 1 0")), "row"),
         (votable(INT, cells("1"), head="<!DOCTYPE VOTABLE>"), "document type"),
+        (votable(INT, '<TR><TD encoding="base64">MQ==</TD></TR>'), "encoding.*BINARY2"),
+        (
+            votable(INT).replace(b"<TABLEDATA></TABLEDATA>", b'<FITS><STREAM encoding="base64">AAAA</STREAM></FITS>'),
+            "FITS.*BINARY2",
+        ),
     ],
 )  # fmt: skip
 def test_documents_that_are_no_tables_are_refused(uploads: Uploads, document: bytes, told: str) -> None:

@@ -112,6 +112,27 @@ def test_a_sync_query_takes_its_table_away_after_the_last_byte(client: FlaskClie
     assert count(admin, left) == 0
 
 
+@pytest.mark.parametrize("how", ["sync", "async"])
+def test_a_part_without_a_file_name_is_a_table_too(client: FlaskClient, how: str) -> None:
+    """As ``curl --form "Mine=<table.xml"`` sends it."""
+    parts = {
+        "LANG": "ADQL",
+        "QUERY": 'SELECT "size" FROM TAP_UPLOAD.mine',
+        "UPLOAD": "mine,param:Mine",
+        "FORMAT": "csv",
+        "Mine": VOTABLE.decode().replace("seven", "sieben Stück"),
+        "PHASE": "RUN",
+    }
+    body = "".join(f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{parts[name]}\r\n' for name in parts)
+    sent = {"data": f"{body}--x--\r\n".encode(), "content_type": "multipart/form-data; boundary=x"}
+    answer = client.post(f"/tap/{how}", buffered=True, **sent)
+    if how == "async":
+        path = "/tap/async/" + answer.headers["Location"].rpartition("/")[2]
+        assert phase_after(client, path) == "COMPLETED"
+        answer = client.get(f"{path}/results/result", buffered=True)
+    assert answer.text.splitlines() == ["size", "sieben Stück"], answer.text
+
+
 def test_a_wrong_query_is_an_error_document(client: FlaskClient) -> None:
     path = begun(client, "SELECT nothing FROM nowhere")
     assert phase_after(client, path) == "ERROR"
