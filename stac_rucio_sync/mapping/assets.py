@@ -112,23 +112,27 @@ def _look(asset: Asset, item: Item, settings: Settings) -> _Looked:
     stac = asset.stac
     places = [Place(None, asset.href, stac, replica_url(asset.href, stac, asset.media_type, item, settings))]
     size, checksums = _stated_size(stac), stated_checksums(stac)
-    alternates = stac.get("alternate")
-    for key, entry in alternates.items() if isinstance(alternates, Mapping) else ():
-        # stac-rucio writes the bare address where the extension wants an object.
-        fields: Any = {"href": entry} if isinstance(entry, str) else entry
-        if not isinstance(fields, Mapping):
-            continue
-        href = fields.get("href")
-        href = href if isinstance(href, str) else None
+    for key, href, fields in _alternates(stac):
         own_size, own_checksums = _stated_size(fields), stated_checksums(fields)
         if _differ(size, own_size) or any(map(_differ, checksums, own_checksums)):
-            places.append(Place(str(key), href, fields, NotAFile(_OTHER_BYTES)))
+            places.append(Place(key, href, fields, NotAFile(_OTHER_BYTES)))
             continue
         size = own_size if size is None else size
         checksums = Checksums(*(ours or theirs for ours, theirs in zip(checksums, own_checksums, strict=True)))
         found = replica_url(href, fields, asset.media_type, item, settings)
-        places.append(Place(str(key), href, fields, found))
+        places.append(Place(key, href, fields, found))
     return _Looked(asset, places, _one_an_origin(places), size, checksums, _own_did(asset, item, settings))
+
+
+def _alternates(stac: Mapping[str, Any]) -> Iterator[tuple[str, str | None, Mapping[str, Any]]]:
+    """Yield key, href and fields of an asset's alternates."""
+    alternates = stac.get("alternate")
+    for key, entry in alternates.items() if isinstance(alternates, Mapping) else ():
+        # stac-rucio writes the bare address where the extension wants an object.
+        fields: Any = {"href": entry} if isinstance(entry, str) else entry
+        if isinstance(fields, Mapping):
+            href = fields.get("href")
+            yield str(key), href if isinstance(href, str) else None, fields
 
 
 def _one_an_origin(places: Iterable[Place]) -> list[tuple[Place, Location]]:
@@ -156,10 +160,9 @@ def _file(
     if size is None:
         return NotAFile(_why_no_size(looked))
     asset = looked.asset
-    suffix = next(filter(None, (suffix_of(place.href) for place in looked.places)), "")
     return File(
         asset=asset.key,
-        did=looked.own_did or file_did(item.key, asset.key, suffix, settings),
+        did=looked.own_did or _did_by_rule(asset, item, [place.href for place in looked.places], settings),
         bytes=size,
         adler32=adler32,
         md5=md5,
@@ -173,6 +176,32 @@ def _file(
         unverified_checksum=None if md5 == looked.checksums.md5 and md5 else unverified,
         science=science,
     )
+
+
+def asset_did(asset: Asset, item: Item, settings: Settings) -> Did | None:
+    """Return the DID of the file that an asset stands for, before any change of its content gave it another.
+
+    None: the asset names a DID of its own that is none.
+
+    Raises
+    ------
+    ItemError
+        The template of the settings gives a name that is none.
+    """
+    own = _own_did(asset, item, settings)
+    if isinstance(own, NotAFile):
+        return None
+    return own or _did_by_rule(asset, item, [asset.href, *(href for _, href, _ in _alternates(asset.stac))], settings)
+
+
+def has_own_did(asset: Asset, item: Item, settings: Settings) -> bool:
+    """Whether an asset names the DID of its file itself."""
+    return isinstance(_own_did(asset, item, settings), Did)
+
+
+def _did_by_rule(asset: Asset, item: Item, hrefs: Iterable[str | None], settings: Settings) -> Did:
+    suffix = next(filter(None, map(suffix_of, hrefs)), "")
+    return file_did(item.key, asset.key, suffix, settings)
 
 
 def _own_did(asset: Asset, item: Item, settings: Settings) -> Did | NotAFile | None:
