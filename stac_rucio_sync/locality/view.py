@@ -130,12 +130,13 @@ class View:
         only that is declared.
         """
         distances = self._topology.distances
-        ways = ((name, client) for client in self._clients_rses)
-        found = [
-            distances[way] if way in distances else distances[way[::-1]]
-            for way in ways
-            if way in distances or way[::-1] in distances
-        ]
+        found = []
+        for client in self._clients_rses:
+            distance = distances.get((name, client))
+            if distance is None:
+                distance = distances.get((client, name))
+            if distance is not None and client != name:
+                found.append(distance)
         return min(found, default=None)
 
     def explain(self, ranked: Iterable[Ranked]) -> list[str]:
