@@ -2,9 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
+from time import monotonic
+from typing import Any, Final
 
-from stac_rucio_sync.model import Did, HeldItem, ItemKey, MirrorState, Topology
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import QueuePool
+
+from stac_rucio_sync.errors import TransientError
+from stac_rucio_sync.model import (
+    Did,
+    DidLink,
+    HeldFile,
+    HeldItem,
+    ItemKey,
+    Link,
+    MirrorState,
+    Replica,
+    Rse,
+    Topology,
+)
+from stac_rucio_sync.stores.session import translated
+
+_Row = tuple[Any, ...]
+
+_TOPOLOGY_SECONDS: Final = 2.0
+"""How old what is known of the RSEs may be."""
+_WAIT_SECONDS: Final = 10.0
+"""How long a question waits for a connection."""
+# All statements look keys up, and planning one takes longer than running it: each is planned once a connection.
+_SESSION: Final = """
+    SET default_transaction_read_only = on; SET jit = off; SET enable_seqscan = off;
+    SET plan_cache_mode = force_generic_plan; SET statement_timeout = '30s'
+"""
+
+_BY_DID: Final = """
+    SELECT n, found.* FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS asked (scope, name, n)
+    CROSS JOIN LATERAL (
+        SELECT i.collection, i.id, i.scope, i.name, i.obs_publisher_did, asked.scope, asked.name, NULL::text
+        FROM lake.item i WHERE i.scope = asked.scope AND i.name = asked.name
+        UNION ALL (
+            SELECT i.collection, i.id, i.scope, i.name, i.obs_publisher_did, asked.scope, asked.name, f.asset
+            FROM lake.file f JOIN lake.item i USING (collection, id)
+            WHERE f.scope = asked.scope AND f.name = asked.name ORDER BY f.collection, f.id LIMIT 1
+        )
+        LIMIT 1
+    ) AS found"""
+_BY_KEY: Final = """
+    SELECT n, i.collection, i.id, i.scope, i.name, i.obs_publisher_did, i.scope, i.name, NULL::text
+    FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS asked (collection, id, n)
+    JOIN lake.item i USING (collection, id)"""
+_HELD: Final = """
+    WITH found (n, collection, id, scope, name, obs_publisher_did, asked_scope, asked_name, asset) AS ({found})
+    SELECT n, found.collection, found.id, found.scope, found.name, found.obs_publisher_did, o.dataproduct_type, part.*
+    FROM found LEFT JOIN lake.obscore o USING (obs_publisher_did)
+    LEFT JOIN LATERAL (
+        SELECT 1 AS kind, f.asset, f.scope, f.name, f.content_type, f.title, f.roles, f.bytes, f.adler32, f.md5,
+            f.science, r.rse, r.pfn, r.state, r.needs_login
+        FROM lake.file f LEFT JOIN lake.replica r USING (scope, name)
+        WHERE f.collection = found.collection AND f.id = found.id AND f.asset = coalesce(found.asset, f.asset)
+        UNION ALL
+        SELECT 2, l.name, l.rel, l.href, l.content_type, l.title, l.roles, NULL, NULL, NULL, NULL, NULL, NULL, l.reason,
+            NULL
+        FROM lake.link l
+        WHERE l.collection = found.collection AND l.id = found.id
+            AND (found.asset IS NULL OR l.name = found.asset OR starts_with(l.name, found.asset || '#'))
+        UNION ALL
+        SELECT 3, NULL, d.semantics, d.access_url, d.content_type, d.description, NULL, d.number, NULL, NULL, NULL,
+            NULL, NULL, NULL, NULL
+        FROM lake.did_link d WHERE d.scope = found.asked_scope AND d.name = found.asked_name
+    ) AS part ON true
+    ORDER BY n, part.kind, part.asset COLLATE "C", part.bytes"""
+_HELD_BY_DID: Final = _HELD.format(found=_BY_DID).encode()
+_HELD_BY_KEY: Final = _HELD.format(found=_BY_KEY).encode()
+_RSES: Final = (
+    b"SELECT rse, deterministic, rse_type, available_read, site, latitude, longitude, origin FROM lake.rse ORDER BY rse"
+)
+_DISTANCES: Final = b"SELECT source, destination, distance FROM lake.rse_distance"
+_FRESHNESS: Final = b"SELECT last_poll, last_full, rucio_ok, rucio_said, since FROM lake.mirror"
 
 
 class Mirror:
@@ -15,12 +95,22 @@ class Mirror:
     url
         libpq URL of the role that the services read as (``database.reader_url``).
     connections
-        Connections that are kept.
+        Connections that are kept, and questions that are answered at a time.
     """
 
     def __init__(self, url: str, *, connections: int = 16) -> None:
         self._url = url
         self._connections = connections
+        self._pool = QueuePool(
+            self._connect,  # type: ignore[arg-type] # SQLAlchemy's protocol of the DBAPI is stricter than what it needs
+            pool_size=connections,
+            max_overflow=0,
+            timeout=_WAIT_SECONDS,
+            reset_on_return=None,  # there is no transaction to end
+            use_lifo=True,
+        )
+        self._refreshing = threading.Lock()
+        self._topology: tuple[float, Topology | None] = (0.0, None)
 
     @classmethod
     def open(cls, url: str, *, connections: int = 16) -> Mirror:
@@ -29,6 +119,7 @@ class Mirror:
 
     def close(self) -> None:
         """Close all idle connections."""
+        self._pool.dispose()
 
     def held(self, dids: Sequence[Did]) -> Mapping[Did, HeldItem]:
         """Return what is held of datasets and files, by the DID that was asked for; one that is unknown is left out.
@@ -40,7 +131,8 @@ class Mirror:
         TransientError
             The database does not answer.
         """
-        raise NotImplementedError
+        parameters = ([did.scope for did in dids], [did.name for did in dids])
+        return {dids[n - 1]: item for n, item in _items(self._rows(_HELD_BY_DID, parameters))}
 
     def held_items(self, keys: Sequence[ItemKey]) -> Mapping[ItemKey, HeldItem]:
         """Return what is held of items; one that is unknown is left out.
@@ -50,17 +142,34 @@ class Mirror:
         TransientError
             The database does not answer.
         """
-        raise NotImplementedError
+        parameters = ([key.collection for key in keys], [key.id for key in keys])
+        return {keys[n - 1]: item for n, item in _items(self._rows(_HELD_BY_KEY, parameters))}
 
     def topology(self) -> Topology:
         """Return the RSEs and their declared distances, as they were at most some seconds ago.
+
+        The same object is returned until it was read again and is another.
 
         Raises
         ------
         TransientError
             The database does not answer.
         """
-        raise NotImplementedError
+        read, known = self._topology
+        if known is not None and (monotonic() - read < _TOPOLOGY_SECONDS or self._refreshing.locked()):
+            return known
+        with self._refreshing:
+            read, known = self._topology
+            if known is None or monotonic() - read >= _TOPOLOGY_SECONDS:
+                fresh = self._read_topology()
+                known = known if known == fresh else fresh
+                self._topology = (monotonic(), known)
+            return known
+
+    def _read_topology(self) -> Topology:
+        rses = {row[0]: Rse(*row) for row in self._rows(_RSES)}
+        distances = {(source, destination): distance for source, destination, distance in self._rows(_DISTANCES)}
+        return Topology(rses, distances)
 
     def freshness(self) -> MirrorState:
         """Return how far the mirror follows Rucio.
@@ -70,4 +179,75 @@ class Mirror:
         TransientError
             The database does not answer.
         """
-        raise NotImplementedError
+        return next((MirrorState(*row) for row in self._rows(_FRESHNESS)), MirrorState())
+
+    def _rows(self, statement: bytes, parameters: Sequence[list[str]] = ()) -> list[_Row]:
+        """Ask; on another connection where the server had closed the one that was kept."""
+        try:
+            for _ in range(self._connections + 1):
+                pooled = self._pool.connect()
+                connection: Any = pooled.driver_connection
+                try:
+                    found: list[_Row] = connection.execute(statement, parameters, prepare=True).fetchall()
+                except psycopg.OperationalError:
+                    if not connection.closed:
+                        raise
+                    pooled.invalidate()
+                else:
+                    return found
+                finally:
+                    pooled.close()
+            raise TransientError("the database closes its connections: it is restarting")
+        except PoolTimeoutError as error:
+            raise TransientError("all connections to the database are in use") from error
+        except psycopg.Error as error:
+            raise translated(error) from error
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        given = conninfo_to_dict(self._url)
+        defaults = {"connect_timeout": "10", "application_name": "stac-rucio-sync mirror", "client_encoding": "utf-8"}
+        url = make_conninfo(self._url, **{name: word for name, word in defaults.items() if name not in given})
+        connection = psycopg.connect(url, autocommit=True)
+        connection.execute(_SESSION)
+        return connection
+
+
+def _items(rows: Iterable[_Row]) -> Iterator[tuple[int, HeldItem]]:
+    """Yield items with the number, from 1, of what was asked for."""
+    for n, of_item in groupby(rows, itemgetter(0)):
+        parts = list(of_item)
+        _, collection, item_id, scope, name, publisher_did, product_type, *_ = parts[0]
+        yield (
+            n,
+            HeldItem(
+                ItemKey(collection, item_id),
+                Did(scope, name),
+                publisher_did,
+                product_type,
+                tuple(_files(part for part in parts if part[7] == 1)),
+                tuple(sorted((_link(part) for part in parts if part[7] == 2), key=_place_of_link)),
+                tuple([DidLink(part[10], part[9], part[12], part[11]) for part in parts if part[7] == 3]),
+            ),
+        )
+
+
+def _files(parts: Iterable[_Row]) -> Iterator[HeldFile]:
+    for asset, of_file in groupby(parts, itemgetter(8)):
+        first, *others = of_file
+        _, scope, name, media_type, title, roles, size, adler32, md5, science, rse = first[8:19]
+        did = Did(scope, name)
+        replicas = [Replica(did, *part[18:22]) for part in (first, *others)] if rse is not None else []
+        yield HeldFile(asset, did, size, adler32, md5, media_type, tuple(roles), title, science, tuple(replicas))
+
+
+def _link(part: _Row) -> Link:
+    name, rel, href, media_type, title, roles = part[8:14]
+    return Link(name, href, rel, media_type, tuple(roles), title, part[20])
+
+
+def _place_of_link(link: Link) -> tuple[bool, int]:
+    """Keep assets before the item's own links, and these in their order: ``link:10`` is behind ``link:9``."""
+    if link.rel is None:
+        return False, 0
+    number = link.name.partition(":")[2].partition("#")[0]
+    return True, int(number) if number.isdecimal() else 0
