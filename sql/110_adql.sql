@@ -100,7 +100,7 @@ CREATE OR REPLACE FUNCTION adql.sexagesimal_parts(written text) RETURNS text[]
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 AS $$
     SELECT coalesce(
-        regexp_match(written, '^\s*([+-]?)(\d+)[: ](\d{1,2})[: ](\d{1,2}(?:\.\d*)?)\s*$'),
+        regexp_match(written, '^\s*([+-]?)(\d+)(?::|\s+)(\d{1,2})(?::|\s+)(\d{1,2}(?:\.\d*)?)\s*$'),
         regexp_match(written, '^\s*([+-]?)(\d+)[hHdD]\s*(\d{1,2})[mM]\s*(\d{1,2}(?:\.\d*)?)[sS]\s*$'),
         regexp_match(written, '^\s*([+-]?)(\d{2,3})(\d{2})(\d{2}(?:\.\d*)?)\s*$')
     )

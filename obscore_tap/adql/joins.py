@@ -22,7 +22,7 @@ from obscore_tap.adql.nodes import (
     TableReference,
     Value,
 )
-from obscore_tap.adql.types import NUMBERS, Typed, promoted
+from obscore_tap.adql.types import NUMBERS, Typed, one_source, promoted
 from obscore_tap.adql.walk import condition, value
 from obscore_tap.schema import Datatype
 
@@ -164,5 +164,5 @@ def _merge(left: Field, right: Field, kind: str) -> Field:
     if left.datatype in NUMBERS and right.datatype in NUMBERS:
         datatype = promoted(left.datatype, right.datatype)
     sql = f"COALESCE({left.sql}::{datatype.value}, {right.sql}::{datatype.value})"
-    meta = left.meta._replace(source=left.meta.source if left.meta.source == right.meta.source else None)
+    meta = left.meta._replace(source=one_source((left.meta, right.meta)))
     return Field(left.name, sql, datatype, meta, None)

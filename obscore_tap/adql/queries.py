@@ -24,7 +24,7 @@ from obscore_tap.adql.nodes import (
     SetOperation,
     String,
 )
-from obscore_tap.adql.types import NUMBERS, ORDERED, Loose, Meta, Typed, common
+from obscore_tap.adql.types import NUMBERS, ORDERED, Loose, Meta, Typed, common, one_source
 from obscore_tap.adql.walk import condition, reads_subqueries, value
 from obscore_tap.schema import Datatype
 
@@ -286,9 +286,8 @@ def _united(column: list[Output], node: SetOperation, number: int) -> Output:
     datatype = common(values, f"{node.operators[0].name}, column {number},")
     first = values[0]
     metas = [one.meta for one in values]
-    same_source = all(meta.source == metas[0].source for meta in metas)
     meta = metas[0]._replace(
-        source=metas[0].source if same_source and datatype is first.datatype else None,
+        source=one_source(metas) if datatype is first.datatype else None,
         unicode=any(one.unicode for one in metas),
         unit=metas[0].unit if all(one.unit == metas[0].unit for one in metas) or datatype not in NUMBERS else "",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -16,6 +17,8 @@ GEOMETRIES = frozenset({Datatype.POINT, Datatype.CIRCLE, Datatype.POLYGON})
 ORDERED = NUMBERS | {Datatype.TEXT, Datatype.TIMESTAMP, Datatype.BOOLEAN}
 """Types that can be compared, sorted and grouped."""
 _RANK = {Datatype.SMALLINT: 0, Datatype.INTEGER: 1, Datatype.BIGINT: 2, Datatype.REAL: 3, Datatype.DOUBLE: 4}
+
+_UPLOADS = "tap_upload."
 
 _WORDS: dict[Datatype | None, str] = {
     Datatype.SMALLINT: "a number",
@@ -149,6 +152,21 @@ def cast(value: Typed, datatype: Datatype) -> str:
     if value.datatype is datatype:
         return value.sql
     return f"{value.sql}::{datatype.value}"
+
+
+def one_source(metas: Sequence[Meta]) -> tuple[str, str] | None:
+    """Return whose values stand in a column that is put together of several: the first one's, if all agree.
+
+    Published columns of one name hold the same thing (an obs_publisher_did is one in every table); those of an upload
+    are whatever the user calls so.
+    """
+    first = metas[0].source
+    for one in metas:
+        if first is None or one.source is None or one.source[1] != first[1]:
+            return None
+        if one.source != first and any(table.startswith(_UPLOADS) for table, _ in (one.source, first)):
+            return None
+    return first
 
 
 def must_be_number(value: Typed, where: str) -> None:

@@ -81,8 +81,22 @@ def pair(ask: Ask, point: str) -> tuple[float, float]:
         ("ivo_hms_to_degrees('3:34:45.4')", pytest.approx(53.6891667)),
         ("ivo_hms_to_degrees('3H34M45.4S')", pytest.approx(53.6891667)),
         ("ivo_hms_to_degrees('033445.4')", pytest.approx(53.6891667)),
+        ("ivo_hms_to_degrees('3h34m45.4s')", pytest.approx(53.6891667)),
+        ("ivo_hms_to_degrees(' 3  34 45.4 ')", pytest.approx(53.6891667)),
         ("ivo_hms_to_degrees('noon')", None),
+        ("ivo_hms_to_degrees('-3:34:45.4')", None),
+        ("ivo_hms_to_degrees('3:60:00')", None),
+        ("ivo_hms_to_degrees('3:34.5:00')", None),
+        ("ivo_hms_to_degrees('3d34m45s')", None),
+        ("ivo_hms_to_degrees(NULL)", None),
+        ("ivo_dms_to_degrees('42:9:6.768')", pytest.approx(42.15188)),
+        ("ivo_dms_to_degrees('42d9m6.768s')", pytest.approx(42.15188)),
+        ("ivo_dms_to_degrees('+420906.768')", pytest.approx(42.15188)),
         ("ivo_dms_to_degrees('-00:15:00')", -0.25),
+        ("ivo_dms_to_degrees('-00 15 00')", -0.25),
+        ("ivo_dms_to_degrees('- 0:15:00')", None),
+        ("ivo_dms_to_degrees('42h9m6s')", None),
+        ("ivo_dms_to_degrees('')", None),
         ("ivo_dms_to_degrees('+0d15m0s')", 0.25),
         ("ivo_dms_to_degrees('42D9M6.768S')", pytest.approx(42.15188)),
         ("gavo_specconv(1, 'um', 'nm')", 1000.0),
@@ -176,6 +190,7 @@ def test_what_must_not_be_null_is_an_error(ask: Ask) -> None:
 
 
 def test_a_histogram_counts_what_lies_outside_and_nulls(connection: psycopg.Connection) -> None:
+    """Catalogue 1.2: below the lower limit and NULL are underflows, above the upper one are overflows."""
     counts = connection.execute(
         "SELECT adql.ivo_histogram(x, 0, 10, 5) FROM unnest('{-1,0,1.9,2,9.9,10,11,NULL}'::float8[]) AS x"
     ).fetchone()

@@ -83,12 +83,61 @@ def test_nothing_but_literals_of_the_text_reaches_the_sql() -> None:
             "obs_publisher_did",
             "obs_publisher_did",
         ),
+        (
+            "SELECT obs_publisher_did FROM ivoa.obscore UNION ALL SELECT obs_publisher_did FROM lake.replica",
+            "obs_publisher_did",
+            "obs_publisher_did",
+        ),
+        (
+            "SELECT obs_publisher_did AS d FROM ivoa.obscore FULL JOIN lake.replica USING (obs_publisher_did)",
+            "obs_publisher_did",
+            "d",
+        ),
+        ("SELECT obs_publisher_did AS d FROM ivoa.obscore UNION SELECT obs_id FROM ivoa.obscore", None, "d"),
         ("SELECT obs_publisher_did || '' AS x FROM ivoa.obscore", None, "x"),
     ],
 )
 def test_the_source_of_a_column_travels_with_its_value(adql: str, source: str | None, name: str) -> None:
     (column,) = columns(adql)
     assert (column.source, column.name) == (("ivoa.obscore", source) if source else None, name)
+
+
+UNCHANGED = [
+    "SELECT {} FROM ivoa.obscore",
+    "SELECT {} AS renamed FROM ivoa.obscore",
+    "SELECT ({}) AS renamed FROM ivoa.obscore AS o",
+    "SELECT DISTINCT q.renamed FROM (SELECT {} AS renamed FROM ivoa.obscore) AS q",
+    "SELECT * FROM (SELECT {} FROM ivoa.obscore) AS q ORDER BY 1 OFFSET 1",
+    "WITH w AS (SELECT {} AS a FROM ivoa.obscore), v AS (SELECT a AS b FROM w) SELECT b AS renamed FROM v",
+    "SELECT {0} FROM ivoa.obscore UNION SELECT {0} FROM ivoa.obscore",
+    "SELECT {0} FROM ivoa.obscore EXCEPT (SELECT {0} FROM ivoa.obscore INTERSECT SELECT {0} FROM ivoa.obscore)",
+    "SELECT {} FROM lake.replica JOIN ivoa.obscore USING (obs_publisher_did)",
+    "SELECT {} AS renamed FROM ivoa.obscore NATURAL LEFT JOIN (SELECT obs_id FROM ivoa.obscore) AS q",
+]
+
+
+@pytest.mark.parametrize("adql", UNCHANGED)
+@pytest.mark.parametrize("name", ["s_ra", "s_region", "s_polygon", "obs_release_date", "obs_title", "access_estsize"])
+def test_all_that_is_said_of_a_column_travels_with_its_value(adql: str, name: str) -> None:
+    published = PUBLISHED.get("ivoa", "obscore")
+    assert published is not None
+    said = next(column for column in published.columns if column.name == name)
+    (found,) = columns(adql.format(name))
+    for word in ("datatype", "description", "ucd", "unit", "utype", "xtype", "unicode"):
+        assert getattr(found, word) == getattr(said, word), word
+    assert found.name == ("renamed" if "renamed" in adql else name)
+
+
+@pytest.mark.parametrize(
+    ("adql", "unit", "ucd"),
+    [
+        ("SELECT s_ra FROM ivoa.obscore UNION SELECT t_exptime FROM ivoa.obscore", "", "pos.eq.ra"),
+        ("SELECT s_ra FROM ivoa.obscore UNION SELECT c1min FROM epn.epn_core", "deg", "pos.eq.ra"),
+    ],
+)
+def test_a_union_is_described_by_its_first_side_but_for_units_that_differ(adql: str, unit: str, ucd: str) -> None:
+    (found,) = columns(adql)
+    assert (found.unit, found.ucd) == (unit, ucd)
 
 
 @pytest.mark.parametrize(
