@@ -7,6 +7,9 @@ import random
 import re
 
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from obscore_tap.adql.errors import AdqlError
 from obscore_tap.adql.parser import parse
@@ -104,38 +107,63 @@ def is_one_select(sql: str) -> bool:
     )
 
 
-@pytest.mark.parametrize("part", range(10))
-def test_a_damaged_query_ends_in_a_translation_or_an_error(part: int) -> None:
-    chance = random.Random(SEED + part)  # noqa: S311 - repeatable, not secret
-    translated = 0
-    for _ in range(1000):
-        text = damaged(chance)
-        try:
-            sql = translate(text, PUBLISHED).sql
-        except AdqlError:
-            continue
-        translated += 1
-        assert is_one_select(sql), f"{text}\n{sql}"
+DAMAGED = st.builds(damaged, st.randoms(use_true_random=False))
+"""hypothesis draws every choice of the damage, and so finds the smallest one that still goes wrong."""
+
+
+def bounded(examples: int) -> hypothesis_settings:
+    """Run as many examples, the same ones each time."""
+    slow = [HealthCheck.too_slow, HealthCheck.data_too_large]  # a query may be long, and is damaged as a whole
+    return hypothesis_settings(
+        max_examples=examples, derandomize=True, database=None, deadline=None, suppress_health_check=slow
+    )
+
+
+def ends_in_a_translation_or_an_error(text: str) -> bool:
+    """Return whether a query was translated; what is neither that nor an error of ours is raised."""
+    try:
+        sql = translate(text, PUBLISHED).sql
+    except AdqlError:
+        return False
+    assert is_one_select(sql), sql
+    return True
+
+
+@bounded(500)
+@given(DAMAGED)
+def test_a_damaged_query_ends_in_a_translation_or_an_error(text: str) -> None:
+    ends_in_a_translation_or_an_error(text)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@bounded(10_000)
+@given(DAMAGED)
+def test_ten_thousand_damaged_queries_end_in_a_translation_or_an_error(text: str) -> None:
+    ends_in_a_translation_or_an_error(text)
+
+
+def test_the_damage_leaves_some_queries_right_and_makes_others_wrong() -> None:
+    chance = random.Random(SEED)  # noqa: S311 - repeatable, not secret
+    translated = sum(ends_in_a_translation_or_an_error(damaged(chance)) for _ in range(1000))
     assert 20 < translated < 980
 
 
-@pytest.mark.parametrize("part", range(3))
-def test_what_a_damaged_query_is_read_as_can_be_written_again(part: int) -> None:
-    chance = random.Random(SEED + 100 + part)  # noqa: S311 - repeatable, not secret
-    for _ in range(500):
-        try:
-            bracketed = written.query(parse(damaged(chance)))
-        except AdqlError:
-            continue
-        assert written.query(parse(bracketed, Limits(depth=200))) == bracketed
+@bounded(300)
+@given(DAMAGED)
+def test_what_a_damaged_query_is_read_as_can_be_written_again(text: str) -> None:
+    try:
+        bracketed = written.query(parse(text))
+    except AdqlError:
+        return
+    assert written.query(parse(bracketed, Limits(depth=200))) == bracketed
 
 
-def test_any_text_falls_into_tokens_or_an_error() -> None:
-    chance = random.Random(SEED)  # noqa: S311 - repeatable, not secret
-    for _ in range(2000):
-        text = "".join(chr(chance.choice((chance.randrange(128), chance.randrange(0x3000)))) for _ in range(20))
-        try:
-            tokens = tokenize(text, Limits())
-        except AdqlError:
-            continue
-        assert all(text.startswith(word, start) for word, start in zip(tokens.texts, tokens.starts, strict=True))
+@bounded(1000)
+@given(st.text(st.one_of(st.characters(max_codepoint=127), st.characters(max_codepoint=0x3000)), max_size=20))
+def test_any_text_falls_into_tokens_or_an_error(text: str) -> None:
+    try:
+        tokens = tokenize(text, Limits())
+    except AdqlError:
+        return
+    assert all(text.startswith(word, start) for word, start in zip(tokens.texts, tokens.starts, strict=True))
