@@ -132,10 +132,12 @@ class View:
         distances = self._topology.distances
         found = []
         for client in self._clients_rses:
+            if client == name:
+                continue
             distance = distances.get((name, client))
             if distance is None:
                 distance = distances.get((client, name))
-            if distance is not None and client != name:
+            if distance is not None:
                 found.append(distance)
         return min(found, default=None)
 

@@ -125,6 +125,7 @@ GATEWAYS = Locality(
         ("root://pool.example.org//eos/x.fits", "ROOT-DISK", "https://gate.example.org/by-rse/eos/x.fits"),
         ("s3://s3.example.org:9000/b/a%20b%2Fc.fits", "A", "http://gate.example.org:8080/b/a%20b%2Fc.fits"),
         ("srm://srm.example.org:8443/srm/managerv2?SFN=/pnfs/x.fits", "A", "https://gate.example.org/srm/pnfs/x.fits"),
+        ("root://pool.example.org//eos/cube.zarr/", "A", "https://gate.example.org/pool/eos/cube.zarr/"),
         ("https://inner.example.org:443/x.fits", "A", "https://outer.example.org/in/x.fits"),
         ("https://a.example.org/x.fits", "A", "https://a.example.org/x.fits"),
     ],
