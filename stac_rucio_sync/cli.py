@@ -54,6 +54,11 @@ COMMANDS: Final[Mapping[str, Place]] = {
         "query",
         "Ask the TAP service a question in ADQL and print the answer as a table.",
     ),
+    "stac-proxy": Place(
+        "stac_rucio_sync.commands.stac_proxy",
+        "stac_proxy",
+        "Answer as the STAC API at URL does, with the replicas of its items as alternate assets.",
+    ),
     "db": Place("stac_rucio_sync.commands.tables", "db", "Make and check the tables."),
     "resolve": Place(
         "stac_rucio_sync.commands.tables",
