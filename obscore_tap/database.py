@@ -149,7 +149,7 @@ class Rows:
         self._poll.register(self._pgconn.socket, select.POLLIN)
         self._lock = threading.Lock()
         self._open = True
-        self._first: list[tuple[bytes | str, ...]] = []
+        self._first: list[tuple[bytes, ...]] = []
         self.finished = False
         """Whether there are no more rows than those that were given."""
 
@@ -183,9 +183,9 @@ class Rows:
                 return
             batch = self._next_rows()
 
-    def _next_rows(self) -> list[tuple[bytes | str, ...]]:
+    def _next_rows(self) -> list[tuple[bytes, ...]]:
         """Wait for rows, and return those and all that come soon after them."""
-        found: list[tuple[bytes | str, ...]] = []
+        found: list[tuple[bytes, ...]] = []
         until = 0.0
         with _translated(self._timeout):
             while len(found) < BATCH_ROWS:
@@ -202,7 +202,7 @@ class Rows:
                 found += self._loaded(result)
         return found
 
-    def _loaded(self, result: pq.abc.PGresult) -> list[tuple[bytes | str, ...]]:
+    def _loaded(self, result: pq.abc.PGresult) -> list[tuple[bytes, ...]]:
         if result.status in {pq.ExecStatus.TUPLES_CHUNK, pq.ExecStatus.TUPLES_OK}:
             self._loaders.set_pgresult(result)
             return self._loaders.load_rows(0, result.ntuples, tuple)

@@ -1,7 +1,7 @@
 """VOTable's BINARY2 and BINARY (VOTable 1.4 sections 5.4 and 5.3): the database packs the bytes of a row itself.
 
-Text that can be more than ASCII is UTF-16 there, which PostgreSQL does not write: such columns come as text of their
-own between the packed bytes, and are encoded on the way by C code.
+Text that can be more than ASCII is UTF-16 there, which PostgreSQL does not write: it leaves the room, and `utf16` fills
+it, many rows at a time.
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ from binascii import b2a_base64
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain
-from operator import methodcaller
+
+import numpy as np
+from numpy.typing import NDArray
 
 from obscore_tap.results.fields import null_of
+from obscore_tap.results.utf16 import Counted, widened
 from obscore_tap.results.values import FLOATS, INTEGERS, SHAPES, array_of, coordinates, over, text_of
 from obscore_tap.results.votable import head, tail
 from obscore_tap.results.writer import Batch, Ending, Heading, numbered
@@ -21,7 +24,8 @@ from obscore_tap.schema import Datatype, OutputColumn
 _SEND = {16: "int2send", 32: "int4send", 64: "int8send"}
 _FLOAT_SEND = {Datatype.REAL: "float4send", Datatype.DOUBLE: "float8send"}
 _EMPTY = r"'\x00000000'::bytea"
-_UTF16 = methodcaller("encode", "utf-16-be")
+_ARRAY_HEAD = 20
+"""Bytes before the first element of an array of one dimension, as PostgreSQL sends it."""
 _UNROLLED = 8
 """Numbers in a polygon of four corners: most footprints."""
 
@@ -33,7 +37,7 @@ class BinaryWriter:
 
     def __init__(self, columns: Sequence[OutputColumn], heading: Heading, version: str, flags: bool) -> None:
         self._columns, self._heading, self._version, self._flags = tuple(columns), heading, version, flags
-        self.row, self._texts = _packed(self._columns, flags)
+        self.row, self._layout = _packed(self._columns, flags)
         self._element = "BINARY2" if flags else "BINARY"
         self._rest = b""
 
@@ -46,17 +50,17 @@ class BinaryWriter:
         """Return rows in base64. Groups of three bytes never span two calls: the rest waits for the next rows."""
         if not batch:
             return b""
-        if any(self._texts):
-            columns = zip(*batch, strict=True)
-            encoded = (
-                map(_UTF16, column) if is_text else column for column, is_text in zip(columns, self._texts, strict=True)
-            )
-            joined = b"".join(chain((self._rest,), chain.from_iterable(zip(*encoded, strict=True))))
-        else:
-            joined = b"".join(chain((self._rest,), chain.from_iterable(batch)))  # type: ignore[arg-type] # no str here
+        joined = memoryview(self._whole(batch))  # type: ignore[arg-type] # arrays are buffers; Python 3.11 cannot say so
         whole = len(joined) - len(joined) % 3
-        self._rest = joined[whole:]
-        return b2a_base64(memoryview(joined)[:whole])
+        self._rest = bytes(joined[whole:])
+        return b2a_base64(joined[:whole])
+
+    def _whole(self, batch: Batch) -> bytes | bytearray | NDArray[np.uint8]:
+        rows = list(chain((self._rest,), chain.from_iterable(batch)))
+        if not self._layout:
+            return b"".join(rows)
+        ends = np.cumsum(np.fromiter(map(len, rows), np.int64, len(rows)))
+        return widened(bytearray().join(rows), ends[:-1], self._layout)
 
     def end(self, ending: Ending) -> bytes:
         """Return the last bytes and what follows the stream."""
@@ -66,22 +70,30 @@ class BinaryWriter:
 
 
 @lru_cache(maxsize=256)
-def _packed(columns: tuple[OutputColumn, ...], flags: bool) -> tuple[str, tuple[bool, ...]]:
-    """Return the SQL expressions of a row, and which of them are text that is to be encoded."""
-    expressions: list[str] = []
-    texts: list[bool] = []
-    waiting = _null_flags(columns) if flags else []
+def _packed(columns: tuple[OutputColumn, ...], flags: bool) -> tuple[str, tuple[Counted, ...]]:
+    """Return the SQL expression of a row, and where its text is that is to be UTF-16."""
+    expressions = _null_flags(columns) if flags else []
+    layout: list[Counted] = []
+    skip, wanted = (len(columns) + 7) // 8 if flags else 0, 0
     for name, column in numbered(columns):
-        if column.datatype is Datatype.TEXT and column.unicode:
-            expressions += [_joined([*waiting, _utf16_length(name)]), f"coalesce({name}, '')::varchar"]
-            texts += [False, True]
-            waiting = []
-        else:
-            waiting += _bytes_of(name, column.datatype, flags)
-    if waiting:
-        expressions.append(_joined(waiting))
-        texts.append(False)
-    return ", ".join(expressions), tuple(texts)
+        is_wide = column.datatype is Datatype.TEXT and column.unicode
+        expressions += [_twice(name)] if is_wide else _bytes_of(name, column.datatype, flags)
+        if (width := _width(column.datatype)) is not None:
+            skip += width
+            continue
+        layout.append(Counted(skip, 2 if is_wide else 8 if column.datatype in SHAPES else 1, is_wide))
+        skip, wanted = 0, len(layout) if is_wide else wanted
+    return _joined(expressions), tuple(layout[:wanted])
+
+
+def _width(datatype: Datatype) -> int | None:
+    """Return the bytes of every value of a type, or None where a count of them comes first."""
+    if datatype in INTEGERS:
+        return INTEGERS[datatype] // 8
+    fixed = {Datatype.REAL: 4, Datatype.DOUBLE: 8, Datatype.BOOLEAN: 1}
+    if datatype in SHAPES and (numbers := coordinates("", datatype)) is not None:
+        return 8 * len(numbers)
+    return fixed.get(datatype)
 
 
 def _joined(parts: Sequence[str]) -> str:
@@ -110,11 +122,9 @@ def _signed(bit: int) -> str:
     return str(bit) if bit < 1 << 31 else "(-2147483648)"
 
 
-def _utf16_length(name: str) -> str:
-    """Count UTF-16 units: a character outside the basic plane has two."""
-    beyond = rf"char_length(regexp_replace({name}, '[^\U00010000-\U0010ffff]', '', 'g'))"
-    counted = f"CASE octet_length({name}) WHEN char_length({name}) THEN 0 ELSE {beyond} END"
-    return f"int4send(coalesce(char_length({name}) + {counted}, 0))"
+def _twice(name: str) -> str:
+    """Return the SQL expression of text with the room that its UTF-16 needs."""
+    return f"coalesce(int4send(octet_length({name})) || textsend({name} || {name}), {_EMPTY})"
 
 
 def _bytes_of(name: str, datatype: Datatype, flags: bool) -> list[str]:
@@ -128,11 +138,14 @@ def _bytes_of(name: str, datatype: Datatype, flags: bool) -> list[str]:
         return [rf"CASE WHEN {name} THEN '\x54'::bytea WHEN NOT {name} THEN '\x46'::bytea ELSE '\x3f'::bytea END"]
     if datatype in SHAPES:
         fixed = coordinates(name, datatype)
-        if fixed is None:
-            return [_doubles(array_of(name, datatype), name)]
-        return [f"float8send(coalesce({number}, 'NaN'))" for number in fixed]
-    value, send = (name, "") if datatype is Datatype.BLOB else (text_of(name, datatype), "textsend")
-    return [f"coalesce(int4send(octet_length({value})) || {send}({value}), {_EMPTY})"]
+        numbers = [f"float8send(coalesce({number}, 'NaN'))" for number in fixed or ()]
+        return numbers or [_doubles(array_of(name, datatype), name)]
+    if datatype in {Datatype.BLOB, Datatype.TEXT}:
+        content = name if datatype is Datatype.BLOB else f"textsend({name})"
+        return [f"coalesce(int4send(octet_length({name})) || {content}, {_EMPTY})"]
+    # An array's element is its length and its bytes, too: the text is worked out once, not once for each of them.
+    text = f"coalesce({text_of(name, datatype)}, '')"
+    return [f"substring(array_send(ARRAY[{text}]) FROM {_ARRAY_HEAD + 1})"]
 
 
 def _doubles(array: str, name: str) -> str:

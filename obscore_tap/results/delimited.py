@@ -36,7 +36,7 @@ class DelimitedWriter:
 
     def rows(self, batch: Batch) -> bytes:
         """Return rows."""
-        return b"".join(chain.from_iterable(batch))  # type: ignore[arg-type] # no str here
+        return b"".join(chain.from_iterable(batch))
 
     def end(self, ending: Ending) -> bytes:
         """Return nothing: neither format has a place for what is known at the end."""

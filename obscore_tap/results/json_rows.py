@@ -39,7 +39,7 @@ class JsonWriter:
         """Return rows."""
         if not batch:
             return b""
-        joined = b",\n".join(chain.from_iterable(batch))  # type: ignore[arg-type] # no str here
+        joined = b",\n".join(chain.from_iterable(batch))
         if not self._first:
             joined = b",\n" + joined
         self._first = False

@@ -60,7 +60,7 @@ class ParquetWriter:
 
     def rows(self, batch: Batch) -> bytes:
         """Return the row groups that are full."""
-        text = b"".join(chain.from_iterable(batch))  # type: ignore[arg-type] # no str here
+        text = b"".join(chain.from_iterable(batch))
         self._waiting.append(text)
         self._size += len(text)
         if self._size >= _GROUP_BYTES:

@@ -32,7 +32,7 @@ class TableDataWriter:
 
     def rows(self, batch: Batch) -> bytes:
         """Return rows, with a sign for each character that XML cannot hold (XML 1.0 section 2.2)."""
-        joined = b"".join(chain.from_iterable(batch)).translate(_VISIBLE)  # type: ignore[arg-type] # no str here
+        joined = b"".join(chain.from_iterable(batch)).translate(_VISIBLE)
         noncharacters, sign = _NONCHARACTERS
         for character in noncharacters:
             joined = joined.replace(character, sign)

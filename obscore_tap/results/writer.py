@@ -8,7 +8,7 @@ from typing import Protocol
 
 from obscore_tap.schema import OutputColumn, Translation
 
-Batch = Sequence[tuple[bytes | str, ...]]
+Batch = Sequence[tuple[bytes, ...]]
 """Rows as the database made them: one value an expression of `Writer.row`, ``text`` and ``bytea`` as bytes."""
 
 
