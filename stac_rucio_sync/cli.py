@@ -59,6 +59,11 @@ COMMANDS: Final[Mapping[str, Place]] = {
         "stac_proxy",
         "Answer as the STAC API at URL does, with the replicas of its items as alternate assets.",
     ),
+    "explain": Place(
+        "stac_rucio_sync.commands.explain",
+        "explain",
+        "Say which replica of each file is the nearest, and why (exit 1: the DID is not in the tables).",
+    ),
     "db": Place("stac_rucio_sync.commands.tables", "db", "Make and check the tables."),
     "resolve": Place(
         "stac_rucio_sync.commands.tables",
