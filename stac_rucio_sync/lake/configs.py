@@ -129,6 +129,7 @@ def settings_toml(home: LakeHome, state: LakeState) -> str:
         },
         "rucio": {"config": str(home.client_config("ingest")), "account": "ingest", "metadata": state.metadata},
         "origins": {"create": True},
+        "tap": {"results_folder": str(home.path / "tap-jobs")},  # not shared with the jobs of another database
     }
     # A JSON string or boolean is a TOML one too.
     return "\n".join(
