@@ -12,6 +12,9 @@ account may
 
 What an ingest account may do with DIDs of its own scopes (add, attach, detach, metadata) is Rucio's generic rule for
 every owner of a scope.
+
+Everybody may end a rule of their own: delete it, or change when it ends. Rucio's generic rules let everybody add rules,
+and only administrators take them back. Everybody may read why a copy failed, too.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from rucio.common.exception import RSENotFound
 from rucio.core.account import has_account_attribute
 from rucio.core.permission import generic
 from rucio.core.rse import get_rse_id, list_rse_attributes
-from rucio.db.sqla.models import RSEFileAssociation, RSEProtocol
+from rucio.db.sqla.models import ReplicationRule, RSEFileAssociation, RSEProtocol
 from sqlalchemy import exists, select
 
 if TYPE_CHECKING:
@@ -86,6 +89,25 @@ def may_set_distance(issuer: InternalAccount, kwargs: dict[str, Any], session: S
     return False
 
 
+def may_end_rule(issuer: InternalAccount, kwargs: dict[str, Any], session: Session) -> bool:
+    """Allow the end of the account's own rules; nothing else of a rule is changed by this."""
+    if not {"lifetime", "purge_replicas"}.issuperset(kwargs.get("options", ())):
+        return False
+    owner = session.execute(select(ReplicationRule.account).where(ReplicationRule.id == kwargs["rule_id"])).scalar()
+    return bool(owner == issuer)
+
+
+def may_read_history(issuer: InternalAccount, kwargs: dict[str, Any], session: Session) -> bool:
+    """Allow what became of the transfers of a file: without it nobody learns which of their files failed, and why."""
+    return True
+
+
+PERMISSIONS: dict[str, Callable[[InternalAccount, dict[str, Any], Session], bool]] = {
+    "get_request_history_by_did": may_read_history,
+    "del_rule": may_end_rule,
+    "update_rule": may_end_rule,
+}
+
 INGEST_PERMISSIONS: dict[str, Callable[[InternalAccount, dict[str, Any], Session], bool]] = {
     "add_scope": may_add_scope,
     "add_rse": may_add_rse,
@@ -126,9 +148,11 @@ def has_permission(issuer: InternalAccount, action: str, kwargs: dict[str, Any],
     Returns
     -------
     bool
-        True when Rucio's generic rules allow it, or the rules for ingest accounts do.
+        True when Rucio's generic rules allow it, or ours for everybody or for ingest accounts do.
     """
     if generic.has_permission(issuer, action, kwargs, session=session):
         return True
+    if action in PERMISSIONS:
+        return PERMISSIONS[action](issuer, kwargs, session)
     rule = INGEST_PERMISSIONS.get(action)
     return rule is not None and is_ingest_account(issuer, session) and rule(issuer, kwargs, session)

@@ -15,6 +15,8 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -59,13 +61,16 @@ _MISSING = (
     rucio_errors.DataIdentifierNotFound,
     rucio_errors.KeyNotFound,
     rucio_errors.ReplicaNotFound,
+    rucio_errors.RequestNotFound,
     rucio_errors.RSENotFound,
+    rucio_errors.RuleNotFound,
     rucio_errors.ScopeNotFound,
 )
 _EXISTS = (
     rucio_errors.DataIdentifierAlreadyExists,
     rucio_errors.Duplicate,
     rucio_errors.DuplicateContent,
+    rucio_errors.DuplicateRule,
     rucio_errors.FileAlreadyExists,
 )
 
@@ -110,6 +115,8 @@ class LakeClient(Client):
     AUTH_RETRIES = 1
     #: Answers are read as they are taken, not at once: some of Rucio's verbs would hold all of a long one in memory.
     streaming = False
+    #: The server's time when it answered last, if it said so.
+    answered: datetime | None = None
 
     def __init__(self, sending: Callable[[], None], **options: Any) -> None:  # noqa: ANN401 - as Rucio declares it
         self._sending = sending
@@ -140,6 +147,8 @@ class LakeClient(Client):
         if self.streaming:
             options["stream"] = True
         answer = super()._send_request(*args, **options)  # type: ignore[no-untyped-call] # Rucio annotates in part
+        if answer is not None:
+            self.answered = _server_time(answer.headers.get("Date"))
         if (
             answer is not None
             and answer.status_code in _TRANSIENT_STATUS
@@ -163,6 +172,13 @@ class LakeClient(Client):
         who = (self.host, self.auth_host, self.vo, self.account, self.auth_type, identity)
         folder = _token_folder(sha256(json.dumps(who, default=str).encode()).hexdigest()[:32])
         return None, str(folder / "expires"), str(folder / "token"), str(folder)
+
+
+def _server_time(header: str | None) -> datetime | None:
+    try:
+        return parsedate_to_datetime(header) if header else None
+    except ValueError:
+        return None
 
 
 def _token_folder(name: str) -> Path:

@@ -141,3 +141,21 @@ def test_an_rse_that_others_use_cannot_be_declared_an_origin(cast: Cast) -> None
     cast.root.do("POST", f"rses/{rse}", {"deterministic": False})
     cast.root.do("POST", f"rses/{rse}/protocols/http", origin_protocol("127.0.0.1", 1))
     assert outcome(cast.ingest, "POST", f"rses/{rse}/attr/origin", {"value": "x"}) == REFUSED
+
+
+def test_everybody_ends_rules_of_their_own_and_changes_nothing_else_of_any(cast: Cast) -> None:
+    alices = cast.alice.add_rule(cast.scope, "first", "VIENNA-DISK")
+    ingests = cast.ingest.add_rule(cast.scope, "first", "VIENNA-DISK")
+    attempts: list[tuple[str, str, Any]] = [
+        ("DELETE", f"rules/{ingests}", {"purge_replicas": False}),
+        ("PUT", f"rules/{ingests}", {"options": {"lifetime": 0}}),
+        ("PUT", f"rules/{alices}", {"options": {"locked": True}}),
+        ("PUT", f"rules/{alices}", {"options": {"lifetime": 0, "account": "ingest"}}),
+    ]
+    answers = {f"{verb} {path} {body}": outcome(cast.alice, verb, path, body) for verb, path, body in attempts}
+    assert answers == dict.fromkeys(answers, REFUSED)
+    assert cast.root.do("GET", f"rules/{ingests}").json()["expires_at"] is None
+
+    cast.alice.do("DELETE", f"rules/{alices}", {"purge_replicas": False})
+    assert cast.root.do("GET", f"rules/{alices}").json()["expires_at"] is not None
+    cast.ingest.do("PUT", f"rules/{ingests}", {"options": {"lifetime": 0, "purge_replicas": True}})

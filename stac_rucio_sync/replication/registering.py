@@ -1,0 +1,84 @@
+"""Registration of items that the lake does not know yet: what the sync does in Rucio, without the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from stac_rucio_sync.errors import ItemError
+from stac_rucio_sync.mapping import map_item
+from stac_rucio_sync.mapping.assets import hrefs_to_measure
+from stac_rucio_sync.mapping.fingerprint import fingerprint, settings_digest
+from stac_rucio_sync.model import Did, Measured, Wanted
+from stac_rucio_sync.replication.choice import Asked
+from stac_rucio_sync.settings import Settings
+from stac_rucio_sync.sizes import Sizer
+from stac_rucio_sync.stores.rucio import RucioStore
+
+
+class Registrar:
+    """Registers items in Rucio: replicas at their origins, datasets, containers, metadata.
+
+    The tables learn of them when their source is synced; until then DataLink and TAP do not know them.
+
+    Parameters
+    ----------
+    settings
+        All settings; the account must own the scopes, and may add replicas at the RSEs of the origins.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._digest = settings_digest(settings)
+        self._lake = RucioStore(settings)
+        self._sizer: Sizer | None = None
+        if settings.sync.sizes != "item":
+            self._sizer = Sizer(
+                settings.sync.sizes,
+                per_host=settings.sync.connections_per_host,
+                allow_private=settings.sync.allow_private_addresses,
+            )
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._lake.close()
+
+    def register(self, asked: Sequence[Asked]) -> dict[Did, str]:
+        """Register items; return by dataset why some cannot be.
+
+        Raises
+        ------
+        TransientError
+            Rucio does not answer properly, after all repetitions.
+        FatalError
+            The account may not register anything.
+        """
+        refused: dict[Did, str] = {}
+        measured = self._measure(asked, refused)
+        wanted: list[Wanted] = []
+        for item in asked:
+            if item.did in refused:
+                continue
+            try:
+                mark = fingerprint(item.read, self._digest)
+                wanted.append(map_item(item.item, self._settings, measured, mark))
+            except ItemError as error:
+                refused[item.did] = str(error)
+        for one, registered in zip(wanted, self._lake.register([(one, None) for one in wanted]), strict=True):
+            if registered.refused is not None:
+                refused[one.did] = registered.refused
+            elif not registered.replicas:
+                refused[one.did] = _why_links_only(one, [link.reason for link in registered.links])
+        return refused
+
+    def _measure(self, asked: Sequence[Asked], refused: dict[Did, str]) -> Mapping[str, Measured]:
+        if self._sizer is None:
+            return {}
+        hrefs = {href: one.did for one in asked for _, href in hrefs_to_measure(one.item, self._settings)}
+        measured, _, unanswered = self._sizer.measure(hrefs)
+        refused.update({hrefs[href]: reason for href, reason in unanswered.items()})
+        return measured
+
+
+def _why_links_only(wanted: Wanted, placeless: Sequence[str | None]) -> str:
+    reasons = [reason for reason in (*placeless, *(link.reason for link in wanted.links)) if reason]
+    return f"none of its assets can be a file: {reasons[0]}" if reasons else "it has no asset that could be a file"

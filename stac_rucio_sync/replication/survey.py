@@ -1,0 +1,132 @@
+"""The states of the items of a request at an RSE, and waiting until nothing is on its way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from stac_rucio_sync.model import Did, JsonObject
+from stac_rucio_sync.model.rules import LakeFile
+from stac_rucio_sync.replication.choice import Asked
+from stac_rucio_sync.replication.holdings import Holdings
+from stac_rucio_sync.replication.states import ItemState, State, is_stuck, state_of
+from stac_rucio_sync.stores.rucio_rules import RucioRules
+
+_FIRST_PAUSE: Final = 0.5
+_LONGEST_PAUSE: Final = 15.0
+"""Seconds between two looks: each costs Rucio a call for 1,000 files that are under way."""
+
+Sentence = str
+Progress = Callable[[int, int], None]
+"""Called after every look with the files that are there and all that are waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where copies are asked for: an RSE expression and what it stands for."""
+
+    expression: str
+    rses: frozenset[str]
+
+
+@dataclass(slots=True)
+class Watched:
+    """An item that is followed."""
+
+    asked: Asked
+    files: Sequence[LakeFile]
+
+
+@dataclass(slots=True)
+class Survey:
+    """The states of many items."""
+
+    states: list[ItemState] = field(default_factory=list)
+    timed_out: bool = False
+    """Waiting ended before everything was there or stuck."""
+
+    def count(self, state: State) -> int:
+        """Return how many items have a state."""
+        return sum(one.state is state for one in self.states)
+
+    @property
+    def complete(self) -> bool:
+        """There is an item, and every one is complete."""
+        return bool(self.states) and self.count(State.COMPLETE) == len(self.states)
+
+    def counts(self) -> JsonObject:
+        """Return the number of items in every state."""
+        return {state.value: self.count(state) for state in State}
+
+
+class Surveyor:
+    """Looks at items at one place.
+
+    Parameters
+    ----------
+    holdings, rules
+        The edges to Rucio.
+    place
+        Where the copies should be.
+    """
+
+    def __init__(self, holdings: Holdings, rules: RucioRules, place: Place) -> None:
+        self._holdings = holdings
+        self._rules = rules
+        self._place = place
+
+    def look(self, asked: Sequence[Asked]) -> list[Watched]:
+        """Return the items of a batch with their files as Rucio holds them now."""
+        files = self._holdings.files(asked)
+        return [Watched(one, files.get(one.did, ())) for one in asked]
+
+    def states(self, watched: Sequence[Watched]) -> list[ItemState]:
+        """Return the states of items, with the reasons of what is stuck."""
+        rses = self._place.rses
+        stuck = {file.did: one for one in watched for file in one.files if is_stuck(file, rses)}
+        reasons: dict[Did, str] = {}
+        if stuck:
+            datasets = {one.asked.did for one in stuck.values()}
+            reasons = self._rules.why_stuck(datasets, stuck.keys(), rses, self._place.expression)
+        return [
+            state_of(one.asked.item.key, one.asked.did, one.files, len(one.asked.assets), rses, reasons)
+            for one in watched
+        ]
+
+    def wait(self, watched: Sequence[Watched], timeout: float | None, progress: Progress | None = None) -> bool:
+        """Look again and again until every file is there or stuck.
+
+        Parameters
+        ----------
+        watched
+            Items, whose files are brought up to date.
+        timeout
+            Seconds; None: as long as it takes.
+        progress
+            Is told how far it is.
+
+        Returns
+        -------
+        bool
+            False: the time was up before.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        rses, pause = self._place.rses, _FIRST_PAUSE
+        files = {file.did: file for one in watched for file in one.files}
+        while True:
+            pending = [file for file in files.values() if not file.available_at(rses)]
+            refreshed = self._holdings.refreshed(pending)
+            files.update((file.did, file) for file in refreshed)
+            for one in watched:
+                one.files = [files[file.did] for file in one.files]
+            left = [file for file in refreshed if not file.available_at(rses)]
+            if progress:
+                progress(len(files) - len(left), len(files))
+            if all(is_stuck(file, rses) for file in left):
+                return True
+            if deadline is not None and time.monotonic() + pause > deadline:
+                return False
+            pause = _FIRST_PAUSE if len(left) < len(pending) else min(pause * 1.5, _LONGEST_PAUSE)
+            time.sleep(pause)
