@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from astropy.table import Table
 from astropy.time import Time
 
 from tests.e2e.archive import Archive
+from tests.xsd import schema_faults
 
 ORIGIN = SkyCoord(0.0 * u.deg, 0.0 * u.deg)
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # pyvo leaves its sessions to the collector
@@ -49,6 +51,7 @@ def test_a_query_gives_what_the_table_holds(tap: Any, archive: Archive) -> None:
     names = [name for (name,) in archive.query(
         "SELECT attname FROM pg_attribute WHERE attrelid = 'ivoa.obscore'::regclass AND attnum > 0 ORDER BY attnum"
     )]  # fmt: skip
+    names.insert(names.index("s_region") + 1, names.pop(names.index("s_polygon")))
     assert found.colnames == names
     scalars = [name for name in names if name not in {"s_polygon", "obs_release_date"}]
     rows = archive.query(f"SELECT {', '.join(scalars)} FROM ivoa.obscore ORDER BY obs_publisher_did")  # noqa: S608 - words of this test
@@ -297,9 +300,12 @@ def test_a_response_in_another_format(archive: Archive, tmp_path: Path) -> None:
     ("path", "standard"), [("/scs", "ivo://ivoa.net/std/ConeSearch"), ("/sia2", "ivo://ivoa.net/std/SIA#query-2.0")]
 )
 def test_capabilities_and_availability_lie_beside_it(path: str, standard: str, archive: Archive) -> None:
-    service = pyvo.dal.TAPService(f"{archive.url}{path}")  # which reads the document of any service
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Unknown xsi:type cs:ConeSearch")  # which pyvo's own SCSService never reads
+        service = pyvo.dal.TAPService(f"{archive.url}{path}")  # which reads the document of any service
+        standards = {capability.standardid for capability in service.capabilities}
     assert "<available>true</available>" in archive.get(f"{path}/availability").text
-    assert standard in {capability.standardid for capability in service.capabilities}
-    assert {"ivo://ivoa.net/std/VOSI#availability", "ivo://ivoa.net/std/VOSI#capabilities"} <= {
-        capability.standardid for capability in service.capabilities
+    assert standards == {
+        *(standard, "ivo://ivoa.net/std/VOSI#availability", "ivo://ivoa.net/std/VOSI#capabilities"),
     }
+    assert schema_faults(archive.get(f"{path}/capabilities").content) == []
