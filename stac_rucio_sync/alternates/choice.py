@@ -48,7 +48,9 @@ class Choice:
                 raise UsageError(f"{name} is a text: a list of texts is expected")
         unknown = sorted(set(self.states or ()) - STATES)
         if unknown:
-            raise UsageError(f"{', '.join(unknown)} is no state of a replica in Rucio: {', '.join(sorted(STATES))} are")
+            raise UsageError(
+                f"states: {', '.join(unknown)} is none of a replica in Rucio: {', '.join(sorted(STATES))} are"
+            )
 
     def shown(self, ranked: Sequence[Ranked]) -> list[Shown]:
         """Return the replicas that are shown, in their order."""

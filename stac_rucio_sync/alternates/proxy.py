@@ -138,8 +138,10 @@ class _Proxy:
 
     def _answered(self, answer: requests.Response) -> Response:
         media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if media_type not in _JSON or not answer.ok or request.method == "HEAD":
+        if media_type not in _JSON or not answer.ok:
             return self._passed_on(answer)
+        if request.method == "HEAD":
+            return self._passed_on(answer, without=_OF_THE_BYTES)
         with answer:
             body = _body(answer)
         if body is None:
@@ -163,8 +165,8 @@ class _Proxy:
             headers.append(("Cache-Control", answer.headers["Cache-Control"]))
         return Response(orjson.dumps(document), answer.status_code, headers)
 
-    def _passed_on(self, answer: requests.Response) -> Response:
-        headers = _headers(answer, without={"location"})
+    def _passed_on(self, answer: requests.Response, without: Iterable[str] = ()) -> Response:
+        headers = _headers(answer, without={"location", *without})
         if "Location" in answer.headers:
             headers.append(("Location", self._led_back(answer.headers["Location"])))
         response = Response(

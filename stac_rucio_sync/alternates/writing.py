@@ -21,11 +21,14 @@ ALTERNATE_ASSETS: Final = _HOME + "alternate-assets/v1.2.0/schema.json"
 FILE: Final = _HOME + "file/v2.1.0/schema.json"
 STORAGE: Final = _HOME + "storage/v2.0.0/schema.json"
 MARK: Final = "rucio:rse"
-"""Names the RSE in each entry that is written here: so they are known again, and made anew."""
+"""Names the RSE in each entry that is written here, and in an asset whose href is a replica's: so they are known again,
+and made anew."""
 STATE: Final = "rucio:state"
 NAME: Final = "alternate:name"
 ORIGIN: Final = "origin"
-"""Key and name of the asset's own place where the nearest replica takes it and no shown replica lies there."""
+"""Key and name of an asset's own place where the nearest replica took it."""
+ORIGIN_MARK: Final = "rucio:origin"
+"""Marks the entry with it."""
 
 _WRITTEN: Final = frozenset({"href", NAME, MARK, STATE, "file:size", "file:checksum"})
 _ACCESS: Final = ("auth:", "storage:")
@@ -99,6 +102,7 @@ class _Alternates:
 
     def __init__(self, asset: SeenAsset, file: HeldFile, item: SeenItem, settings: Settings) -> None:
         self._asset, self._file, self._item, self._settings = asset, file, item, settings
+        _move_back(asset)
         self._rses = {replica.pfn: replica.rse for replica in file.replicas}
         self._own: JsonObject = {}
         """Entries of the item's own, which stay."""
@@ -144,10 +148,10 @@ class _Alternates:
             return False
         entries = {one.ranked.replica.rse: self._entry(one, schemes) for one in shown}
         nearest = choice.nearest(shown) if choice.prefer == "nearest" else None
+        if self._primary in entries:
+            self._asset.fields.setdefault(NAME, self._primary)
         if nearest is not None:
             self._move_to(nearest.ranked.replica.rse, entries)
-        elif self._primary in entries:
-            self._asset.fields.setdefault(NAME, self._primary)
         alternates = {self._free(rse): entry for rse, entry in entries.items()} | self._own
         if alternates:
             self._asset.fields["alternate"] = alternates
@@ -173,25 +177,35 @@ class _Alternates:
         return entry | {MARK: replica.rse, STATE: replica.state}
 
     def _move_to(self, rse: str, entries: Mapping[str, JsonObject]) -> None:
-        """Make a replica the asset's own place; the place that it had stays among the alternates."""
+        """Make a replica the asset's own place; the place that it had becomes an alternate."""
         asset, entry = self._asset, entries[rse]
-        is_there = self._primary == rse and _scheme(asset.href) == _scheme(entry["href"])
-        if is_there or asset.href == entry["href"]:
-            asset.fields.setdefault(NAME, rse)
+        if self._primary == rse and _scheme(asset.href) == _scheme(entry["href"]):
             return
-        was_ours = any(asset.href == former.get("href") for former in self._ours.values())
-        there = entries.get(self._primary) if self._primary is not None else None
-        listed = there is not None and _scheme(asset.href) == _scheme(there["href"])
-        if asset.href is not None and not was_ours and not listed:
-            name = asset.fields.get(NAME) or ORIGIN
-            self._own[_free(ORIGIN, self._own)] = {"href": asset.href, NAME: name, **_access(asset.fields)}
+        if asset.href is not None:
+            origin = {"href": asset.href, NAME: asset.fields.get(NAME, ORIGIN), **_access(asset.fields)}
+            self._own[_free(ORIGIN, self._own)] = origin | {ORIGIN_MARK: True}
         for field in _access(asset.fields):
             del asset.fields[field]
         asset.href = entry["href"]
-        asset.fields |= {NAME: rse, **_access(entry)}
+        asset.fields |= {NAME: rse, MARK: rse, **_access(entry)}
 
     def _free(self, rse: str) -> str:
         return _free(rse, self._own)
+
+
+def _move_back(asset: SeenAsset) -> None:
+    """Give an asset its own place again that a replica took."""
+    alternates = asset.fields.get("alternate", {})
+    for key, entry in alternates.items() if MARK in asset.fields else ():
+        if isinstance(entry, dict) and ORIGIN_MARK in entry and isinstance(entry.get("href"), str):
+            for field in (NAME, MARK, *_access(asset.fields)):
+                asset.fields.pop(field, None)
+            asset.href = entry["href"]
+            asset.fields |= _access(entry)
+            if entry.get(NAME, ORIGIN) != ORIGIN:
+                asset.fields[NAME] = entry[NAME]
+            del alternates[key]
+            return
 
 
 class _StorageSchemes:
