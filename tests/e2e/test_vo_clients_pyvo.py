@@ -301,7 +301,8 @@ def test_a_response_in_another_format(archive: Archive, tmp_path: Path) -> None:
 )
 def test_capabilities_and_availability_lie_beside_it(path: str, standard: str, archive: Archive) -> None:
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Unknown xsi:type cs:ConeSearch")  # which pyvo's own SCSService never reads
+        if path == "/scs":
+            warnings.simplefilter("ignore")  # pyvo knows no cs:ConeSearch: its SCSService reads no capabilities
         service = pyvo.dal.TAPService(f"{archive.url}{path}")  # which reads the document of any service
         standards = {capability.standardid for capability in service.capabilities}
     assert "<available>true</available>" in archive.get(f"{path}/availability").text
