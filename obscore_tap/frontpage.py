@@ -30,6 +30,7 @@ _SITES = """\
 SELECT e.rse, e.site, e.rse_type, COUNT(r.name) AS replicas
 FROM lake.rse AS e LEFT JOIN lake.replica AS r ON r.rse = e.rse AND r.state = 'AVAILABLE'
 GROUP BY e.rse, e.site, e.rse_type ORDER BY replicas DESC, e.rse"""
+_PRODUCTS = "SELECT COUNT(*) AS products FROM ivoa.obscore"
 _FILES = "SELECT COUNT(*) AS files, SUM(bytes) AS bytes FROM lake.file"
 
 
@@ -60,6 +61,11 @@ class Holdings:
     size: str = ""
     products: int = 0
 
+    @property
+    def unlisted(self) -> int:
+        """Return the number of data products in collections that the page has no room for."""
+        return self.products - sum(int(row["products"]) for row in self.collections)
+
 
 class Counter:
     """Counts what the archive holds, at most once a minute."""
@@ -81,7 +87,8 @@ class Counter:
 
     def _count(self) -> Holdings | None:
         try:
-            collections, sites, (files,) = (self._rows(query) for query in (_COLLECTIONS, _SITES, _FILES))
+            collections, sites = self._rows(_COLLECTIONS), self._rows(_SITES)
+            (files,), (counted,) = self._rows(_FILES), self._rows(_PRODUCTS)
         except (Refusal, SyncError):
             return None
         for row in collections:
@@ -91,7 +98,7 @@ class Counter:
             sites,
             int(files["files"]),
             readable_size(int(files["bytes"] or 0)),
-            sum(int(row["products"]) for row in collections),
+            int(counted["products"]),
         )
 
     def _rows(self, query: str) -> list[dict[str, str]]:

@@ -16,7 +16,8 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th, td { text-align: left; padding: .35rem .75rem .35rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { font-weight: 600; }
 .day { white-space: nowrap; }
-td.number, th.number { text-align: right; white-space: nowrap; }
+td.number, th.number { text-align: right; white-space: nowrap; padding-right: 2rem; }
+td.number:last-child, th.number:last-child { padding-right: 0; }
 pre { background: var(--soft); padding: .75rem 1rem; border-radius: .4rem; overflow-x: auto; font-size: .875rem; }
 code { font-size: .9em; overflow-wrap: anywhere; }
 pre code { overflow-wrap: normal; }

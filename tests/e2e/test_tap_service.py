@@ -228,6 +228,14 @@ def test_the_front_page_is_valid_and_tells_what_is_here(archive: Archive) -> Non
     assert f"{archive.url}/tap" in page.text
 
 
+def test_the_front_pages_example_for_pyvo_runs(archive: Archive, capsys: pytest.CaptureFixture[str]) -> None:
+    code = html5lib.parse(archive.get("/").text, namespaceHTMLElements=False).find(".//pre/code")
+    assert code is not None
+    assert "import pyvo" in code.text
+    exec(code.text, {})  # noqa: S102 - what a reader of the page would run
+    assert "obs_publisher_did" in capsys.readouterr().out
+
+
 def test_the_links_of_the_pages_lead_somewhere(archive: Archive) -> None:
     for start in ("/", "/tap/examples"):
         text = archive.get(start).text
