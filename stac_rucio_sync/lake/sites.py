@@ -5,17 +5,16 @@ This is the wanted state, as plain values; a script in the server's environment 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stac_rucio_sync.locality import great_circle_km
 from stac_rucio_sync.stores.origins import ORIGIN_ATTRIBUTE, ORIGIN_DISTANCE
 
 #: The account attribute that the policy package asks for before it lets an account keep origin RSEs.
 INGEST_ATTRIBUTE = "stac_ingest"
-EARTH_RADIUS_KM = 6371.0
 _LIMIT_BYTES = 10**13
 
 
@@ -50,12 +49,8 @@ SITES = (
 
 def distance_km(here: Site, there: Site) -> int:
     """Return the great-circle distance of two sites in km, at least 1."""
-    phi, psi = math.radians(here.latitude), math.radians(there.latitude)
-    half_chord = (
-        math.sin((psi - phi) / 2) ** 2
-        + math.cos(phi) * math.cos(psi) * math.sin(math.radians(there.longitude - here.longitude) / 2) ** 2
-    )
-    return max(1, round(2 * EARTH_RADIUS_KM * math.asin(min(1.0, math.sqrt(half_chord)))))
+    kilometres = great_circle_km((here.latitude, here.longitude), (there.latitude, there.longitude))
+    return max(1, round(kilometres))
 
 
 def wanted_state(passwords: Mapping[str, str], ports: Mapping[str, int], rse_folder: Path) -> dict[str, Any]:
