@@ -42,12 +42,19 @@ _INDEXED: Mapping[str, frozenset[str]] = MappingProxyType(
 )
 """First columns of the indexes of `sql/`, and the columns that stand for what the spatial ones are on."""
 
-_ASCII = frozenset(
-    {"dataproduct_type", "obs_publisher_did", "access_url", "access_format", "s_region", "o_ucd", "pol_states"}
-    | {"data_rights", "target_class", "spatial_frame_type", "measurement_type", "service_title", "access_md5"}
-    | {"datalink_url", "thumbnail_url"}
+_ASCII: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "obscore": frozenset(
+            {"dataproduct_type", "obs_publisher_did", "access_url", "access_format", "s_region", "o_ucd"}
+            | {"pol_states", "data_rights", "publisher_id"}
+        ),
+        "epn": frozenset(
+            {"granule_uid", "dataproduct_type", "target_class", "s_region", "spatial_frame_type", "measurement_type"}
+            | {"service_title", "access_md5", "datalink_url", "obs_publisher_did"}
+        ),
+    }
 )
-"""Text columns that hold codes, identifiers and addresses; what is not here may hold any character."""
+"""Text columns that are ASCII by a constraint of their table; what is not here may hold any character."""
 
 _REGIONS = frozenset({"s_region", "s_polygon"})
 
@@ -120,7 +127,7 @@ def _column(source: sqlalchemy.Column[Any], table: str) -> Column:
         indexed=source.name in _INDEXED[table],
         principal=said["principal"],
         std=said["std"],
-        unicode=datatype is Datatype.TEXT and source.name not in _ASCII,
+        unicode=datatype is Datatype.TEXT and source.name not in _ASCII[table],
         region=Region("footprint", "bound") if source.name in _REGIONS else None,
     )
 

@@ -25,6 +25,11 @@ $$;
 COMMENT ON FUNCTION lake.polygon IS
     'the spherical polygon of a DALI polygon (degrees); an error where it crosses itself or has too few vertices';
 
+CREATE OR REPLACE FUNCTION lake.is_ascii(VARIADIC texts text[]) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN octet_length(array_to_string(texts, '')) = char_length(array_to_string(texts, ''));
+COMMENT ON FUNCTION lake.is_ascii IS 'whether all of some texts are ASCII; nulls are';
+
 CREATE TABLE IF NOT EXISTS lake.obscore (
     dataproduct_type text,
     dataproduct_subtype text,
@@ -78,3 +83,15 @@ CREATE INDEX IF NOT EXISTS obscore_time ON lake.obscore (t_min, t_max);
 CREATE INDEX IF NOT EXISTS obscore_band ON lake.obscore (em_min, em_max);
 CREATE INDEX IF NOT EXISTS obscore_collection ON lake.obscore (obs_collection, dataproduct_type);
 CREATE INDEX IF NOT EXISTS obscore_id ON lake.obscore (obs_id);
+
+-- TAP says of these columns that they are ASCII (`char`, VOTable 1.4 section 2.1), which readers rely on.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conname = 'obscore_codes_are_ascii') THEN
+        ALTER TABLE lake.obscore ADD CONSTRAINT obscore_codes_are_ascii CHECK (lake.is_ascii(
+            dataproduct_type, obs_publisher_did, access_url, access_format, s_region, o_ucd, pol_states,
+            data_rights, publisher_id
+        ));
+    END IF;
+END
+$$;

@@ -69,3 +69,15 @@ CREATE TABLE IF NOT EXISTS lake.epn (
 CREATE INDEX IF NOT EXISTS epn_bound ON lake.epn USING gist (bound);
 CREATE INDEX IF NOT EXISTS epn_target ON lake.epn (target_name, dataproduct_type);
 CREATE INDEX IF NOT EXISTS epn_time ON lake.epn (time_min, time_max);
+
+-- As in lake.obscore.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conname = 'epn_codes_are_ascii') THEN
+        ALTER TABLE lake.epn ADD CONSTRAINT epn_codes_are_ascii CHECK (lake.is_ascii(
+            granule_uid, dataproduct_type, target_class, s_region, spatial_frame_type, measurement_type,
+            service_title, access_md5, datalink_url, obs_publisher_did
+        ));
+    END IF;
+END
+$$;

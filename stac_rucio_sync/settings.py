@@ -129,7 +129,7 @@ class Sync(_Section):
 class Services(_Section):
     """Where the services listen, and what the addresses in the tables point to."""
 
-    base_url: str = Field(default="http://127.0.0.1:8080", pattern=r"^https?://[^\s]+$")
+    base_url: str = Field(default="http://127.0.0.1:8080", pattern=r"^https?://[!-~]+$")
     """Public base URL of the services; DataLink lies at ``{base_url}/datalink/links``."""
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=1, le=65535)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -14,6 +15,8 @@ from stac_rucio_sync.model import EpnRow
 DATAPRODUCT_TYPES = frozenset({"image", "cube", "spectrum", "sed", "timeseries", "visibility", "event", "measurements"})
 """ObsCore 1.1 section 4.1."""
 _DATA_RIGHTS = frozenset({"public", "secure", "proprietary"})
+_UCD = re.compile(r"[A-Za-z0-9._:;-]+", re.ASCII)
+"""UCD1+ section 3.1: words with their namespace, separated by semicolons."""
 _PREFIX = "obscore:"
 _MANDATORY = frozenset({"calib_level", "obs_collection", "obs_id"})
 """Columns that may not be null: a wrong value cannot be left out."""
@@ -65,6 +68,11 @@ def _states(value: object) -> str | None:
     return pol_states(state for state in value.split("/") if state) if isinstance(value, str) else None
 
 
+def _ucd(value: object) -> str | None:
+    text = clean(value)
+    return text if text is not None and _UCD.fullmatch(text) else None
+
+
 _POSITIVE = _between(5e-324, 1.7e308)
 _WAVELENGTH = _between(1e-21, 1e12)
 _NOT_NEGATIVE = _between(0.0, 1.7e308)
@@ -78,7 +86,7 @@ OBSCORE_READINGS: Mapping[str, Reading] = MappingProxyType({
     "s_ra": _right_ascension, "s_dec": _between(-90.0, 90.0), "s_fov": _between(0.0, 360.0), "s_region": clean,
     "s_resolution": _POSITIVE, "s_xel1": _LENGTH, "s_xel2": _LENGTH,
     "t_min": _ANY, "t_max": _ANY, "t_exptime": _NOT_NEGATIVE, "t_resolution": _NOT_NEGATIVE, "t_xel": _LENGTH,
-    "em_min": _WAVELENGTH, "em_max": _WAVELENGTH, "em_res_power": _POSITIVE, "em_xel": _LENGTH, "o_ucd": clean,
+    "em_min": _WAVELENGTH, "em_max": _WAVELENGTH, "em_res_power": _POSITIVE, "em_xel": _LENGTH, "o_ucd": _ucd,
     "pol_states": _states, "pol_xel": _LENGTH, "facility_name": clean, "instrument_name": clean, "proposal_id": clean,
     "bib_reference": clean, "data_rights": _one_of(_DATA_RIGHTS), "obs_release_date": _timestamp,
 })  # fmt: skip

@@ -189,6 +189,8 @@ def test_the_publishers_own_columns_cannot_be_stated() -> None:
         ("em_min", 0),
         ("em_min", True),
         ("t_min", "2000-01-01"),
+        ("o_ucd", "Flußdichte"),
+        ("o_ucd", "flux density"),
         ("data_rights", "open"),
         ("pol_states", "/HH/"),
         ("s_dec", 91),
