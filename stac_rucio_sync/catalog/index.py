@@ -1,0 +1,234 @@
+"""The index of a repository's history: which object changed in which commit, and where it lay.
+
+It is made from the commits alone, in SQLite beside them, and catches up whenever it is behind: whoever loses it loses
+nothing. The number of a commit counts from 1.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import orjson
+
+from stac_rucio_sync.catalog.objects import Commit, MissingObjectError, Objects
+from stac_rucio_sync.catalog.trees import ChangedPath, differences
+from stac_rucio_sync.mapping.item import STRUCTURAL_RELATIONS
+
+INDEX = "history.sqlite"
+PAGE = "stac_rucio_sync:page"
+"""Marks a catalogue that only divides a long list of links: it is none of the objects that people ask for."""
+_FORMAT = 1
+_TABLES = f"""
+PRAGMA user_version = {_FORMAT};
+CREATE TABLE IF NOT EXISTS "commit" (
+    number INTEGER PRIMARY KEY, oid TEXT NOT NULL UNIQUE, seconds INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS change (
+    id TEXT NOT NULL, collection TEXT NOT NULL, kind TEXT NOT NULL, path TEXT NOT NULL, number INTEGER NOT NULL,
+    fate TEXT NOT NULL,
+    PRIMARY KEY (id, collection, kind, path, number)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS change_number ON change (number);
+CREATE INDEX IF NOT EXISTS change_path ON change (path, number);
+"""
+
+
+class ObjectKey(NamedTuple):
+    """What names a STAC object of a repository."""
+
+    kind: str
+    """``item``, ``collection`` or ``catalog``."""
+    collection: str
+    """Of an item; else empty, and of an item without one."""
+    id: str
+
+
+class ChangedObject(NamedTuple):
+    """What became of one STAC object in one commit."""
+
+    number: int
+    key: ObjectKey
+    path: str
+    fate: str
+    """``added``, ``modified`` or ``removed``."""
+
+
+class HistoryIndex:
+    """The index of one repository, in step with its head when it is opened.
+
+    Parameters
+    ----------
+    objects
+        The repository.
+    """
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+        self._connection = sqlite3.connect(objects.place / INDEX, timeout=60.0, isolation_level=None)
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = OFF")  # what is lost is made again
+        if self._one("PRAGMA user_version") not in {(0,), (_FORMAT,)}:
+            self._connection.executescript('DROP TABLE IF EXISTS "commit"; DROP TABLE IF EXISTS change')
+        self._connection.executescript(_TABLES)
+        self.catch_up()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def catch_up(self) -> None:
+        """Take in the commits that are not in the index yet."""
+        head = self._objects.head()
+        if head is None or self.number(head) is not None:
+            return
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            missing: list[Commit] = []
+            for commit in self._objects.commits(head):
+                if self.number(commit.oid) is not None:
+                    break
+                missing.append(commit)
+            before = self.number(missing[-1].parent) if missing and missing[-1].parent else None
+            if before is None or before != self.latest():
+                # Not the repository that this index was made of: begin anew.
+                self._connection.execute('DELETE FROM "commit"')
+                self._connection.execute("DELETE FROM change")
+                missing = list(self._objects.commits(head))
+                before = 0
+            for number, commit in enumerate(reversed(missing), start=before + 1):
+                self._take_in(number, commit)
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+
+    def latest(self) -> int:
+        """Return the number of the latest commit, which is how many there are."""
+        (number,) = self._one('SELECT coalesce(max(number), 0) FROM "commit"')
+        return int(number)
+
+    def number(self, oid: str | None) -> int | None:
+        """Return the number of a commit; None: it is not in the index."""
+        found = self._connection.execute('SELECT number FROM "commit" WHERE oid = ?', (oid,)).fetchone()
+        return None if found is None else int(found[0])
+
+    def oid(self, number: int) -> str:
+        """Return the commit with a number.
+
+        Raises
+        ------
+        MissingObjectError
+            There is none.
+        """
+        found = self._connection.execute('SELECT oid FROM "commit" WHERE number = ?', (number,)).fetchone()
+        if found is None:
+            raise MissingObjectError(f"there is no commit {number}: the latest is {self.latest()}")
+        return str(found[0])
+
+    def oid_at(self, when: datetime) -> str:
+        """Return the latest commit at or before an instant.
+
+        Raises
+        ------
+        MissingObjectError
+            There was none yet.
+        """
+        found = self._connection.execute(
+            'SELECT oid FROM "commit" WHERE seconds <= ? ORDER BY number DESC LIMIT 1', (when.timestamp(),)
+        ).fetchone()
+        if found is None:
+            raise MissingObjectError(f"at {when.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ} there was no commit yet")
+        return str(found[0])
+
+    def changes(self, identifier: str, collection: str | None = None) -> Iterator[ChangedObject]:
+        """Yield what became of the objects with an id, the latest first."""
+        rows = self._connection.execute(
+            "SELECT number, kind, collection, id, path, fate FROM change WHERE id = ? AND (? IS NULL OR collection = ?)"
+            " ORDER BY number DESC, path",
+            (identifier, collection, collection),
+        )
+        yield from map(_changed_object, rows)
+
+    def changes_of(self, number: int) -> Iterator[ChangedObject]:
+        """Yield what a commit did, in the order of paths."""
+        rows = self._connection.execute(
+            "SELECT number, kind, collection, id, path, fate FROM change WHERE number = ? ORDER BY path", (number,)
+        )
+        yield from map(_changed_object, rows)
+
+    def located(self, identifier: str, number: int, collection: str | None = None) -> list[tuple[ObjectKey, str]]:
+        """Return the objects with an id as they lay in a version, with their paths."""
+        latest: dict[str, ChangedObject] = {}
+        for change in self.changes(identifier, collection):
+            if change.number <= number:
+                latest.setdefault(change.path, change)
+        return [(change.key, change.path) for change in latest.values() if change.fate != "removed"]
+
+    def _take_in(self, number: int, commit: Commit) -> None:
+        before = self._objects.commit(commit.parent).tree if commit.parent else None
+        rows = []
+        for path in differences(self._objects, before, commit.tree):
+            for (kind, collection, identifier), fate in self._changes(path):
+                rows.append((identifier, collection, kind, path.path, number, fate))
+        self._connection.execute('INSERT INTO "commit" VALUES (?, ?, ?)', (number, commit.oid, commit.when.timestamp()))
+        self._connection.executemany("INSERT OR REPLACE INTO change VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def _changes(self, path: ChangedPath) -> Iterator[tuple[ObjectKey, str]]:
+        if not path.path.endswith(".json") or "/." in f"/{path.path}":
+            return
+        old, new = self._stac(path.old), self._stac(path.new)
+        was, is_ = key_of(old), key_of(new)
+        if was is not None and was != is_:
+            yield was, "removed"
+        if is_ is not None and was != is_:
+            yield is_, "added"
+        elif is_ is not None and old is not None and new is not None and not same(old, new):
+            yield is_, "modified"
+
+    def _stac(self, oid: str | None) -> dict[str, Any] | None:
+        if oid is None:
+            return None
+        try:
+            said = orjson.loads(self._objects.file(oid))
+        except orjson.JSONDecodeError:
+            return None
+        return said if isinstance(said, dict) else None
+
+    def _one(self, statement: str) -> tuple[Any, ...]:
+        found: tuple[Any, ...] = self._connection.execute(statement).fetchone()
+        return found
+
+
+def key_of(stac: Mapping[str, Any] | None) -> ObjectKey | None:
+    """Return what names a STAC object; None: it is none, or only a page."""
+    if stac is None or PAGE in stac or not isinstance(stac.get("id"), str):
+        return None
+    kind = {"Feature": "item", "Collection": "collection", "Catalog": "catalog"}.get(str(stac.get("type")))
+    if kind is None and isinstance(stac.get("links"), list):  # STAC before 1.0 had no type in catalogues
+        kind = "collection" if "extent" in stac else "catalog" if "description" in stac else None
+    collection = stac.get("collection") if kind == "item" else None
+    return None if kind is None else ObjectKey(kind, collection if isinstance(collection, str) else "", stac["id"])
+
+
+def same(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Tell whether two states of an object differ in nothing but the links that hold the catalogue together."""
+    return old.keys() == new.keys() and all(
+        old[name] == new[name] or (name == "links" and _own_links(old) == _own_links(new)) for name in old
+    )
+
+
+def _own_links(stac: Mapping[str, Any]) -> list[Any]:
+    links = stac.get("links")
+    return [link for link in links if not _structural(link)] if isinstance(links, list) else []
+
+
+def _structural(link: object) -> bool:
+    return isinstance(link, Mapping) and link.get("rel") in STRUCTURAL_RELATIONS
+
+
+def _changed_object(row: tuple[Any, ...]) -> ChangedObject:
+    number, kind, collection, identifier, path, fate = row
+    return ChangedObject(number, ObjectKey(kind, collection, identifier), path, fate)
