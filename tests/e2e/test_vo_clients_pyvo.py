@@ -275,6 +275,28 @@ def test_the_service_describes_itself_in_every_response(sia: Any, archive: Archi
         assert {"vo-images", "vo-cubes"} <= {option for _, option in inputs["COLLECTION"].values.options}
 
 
+@pytest.mark.parametrize(
+    ("path", "parameters"),
+    [
+        ("/tap/sync", {"LANG": "ADQL", "QUERY": "SELECT * FROM ivoa.obscore"}),
+        ("/sia2/query", {}),
+        ("/sia2/query", {"POS": "CIRCLE 100 80 0.001"}),
+        ("/scs", {"RA": "0", "DEC": "0", "SR": "180"}),
+    ],
+)
+def test_no_rows_asked_for_are_columns_and_an_overflow(path: str, parameters: dict[str, str], archive: Archive) -> None:
+    """DALI 1.1 section 3.4.4: MAXREC=0 is answered with metadata and the indicator, whether there are rows or none."""
+    answer = archive.get(path, MAXREC="0", **parameters)
+    assert answer.status_code == 200
+    (results,) = [one for one in parse_votable(io.BytesIO(answer.content)).resources if one.type == "results"]
+    assert (len(results.tables[0].array), len(results.tables[0].fields) > 3) == (0, True)
+    assert [info.value for info in results.infos if info.name == "QUERY_STATUS"] == ["OK", "OVERFLOW"]
+
+
+def test_a_client_may_ask_for_no_images(sia: Any) -> None:
+    assert len(sia.search(maxrec=0)) == 0
+
+
 def test_a_wrong_request_begins_with_the_word_of_the_standard(sia: Any, archive: Archive) -> None:
     with pytest.raises(pyvo.dal.DALQueryError, match="^UsageFault: CALIB"):
         sia.search(calib_level=4, **{"CALIB": "7"})
