@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 import pygit2
@@ -29,6 +30,8 @@ _POINTER_LENGTH = 200
 _ODB_TYPES = {"commit": pygit2.enums.ObjectType.COMMIT, "tree": pygit2.enums.ObjectType.TREE,
               "blob": pygit2.enums.ObjectType.BLOB}  # fmt: skip
 _CHUNK = 1 << 20
+_FOLDERS = 2000
+"""Folders that are kept at hand: the upper ones are asked for again and again."""
 _EMAIL = "catalog@stac-rucio-sync.invalid"
 
 
@@ -54,6 +57,7 @@ class GitObjects:
         if not self._repository.is_bare:
             raise UsageError(f"{place} is a git work tree; the catalogue is kept in a bare repository")
         self._place = place
+        self._folders = lru_cache(_FOLDERS)(lambda oid: _entries(self._read("tree", oid)))
 
     @classmethod
     def create(cls, place: Path) -> GitObjects:
@@ -111,7 +115,7 @@ class GitObjects:
 
     def folder(self, oid: str) -> Folder:
         """Return a folder."""
-        return _entries(self._read("tree", oid))
+        return self._folders(oid)
 
     def large(self, oid: str) -> Path | None:
         """Return where the bytes behind a pointer lie."""

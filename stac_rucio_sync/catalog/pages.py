@@ -79,7 +79,7 @@ class Page:
     """By digit; None: it is not divided."""
     above: Page | None = None
     linked: frozenset[str] = frozenset()
-    """Hrefs of the links that this wrote at the last commit."""
+    """Of a home: hrefs of the links that were written at the last commit."""
     is_changed: bool = False
 
     def summed(self) -> Summed:
@@ -235,7 +235,8 @@ class Pages:
                 page.pages = {digit: summed_from_json(one) for digit, one in record["pages"].items()}
             else:
                 page.members = {key: _member(key, one) for key, one in record["members"].items()}
-            page.linked = frozenset(link["href"] for link in page.links())
+            if above is None:
+                page.linked = frozenset(link["href"] for link in page.links())
         self._pages[path] = page
         return page
 

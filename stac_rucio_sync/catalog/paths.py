@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*", re.ASCII)
 _DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE | re.ASCII)
 """Names that Windows keeps for itself: a clone must be possible there, too."""
+_NO_NEED_TO_QUOTE = re.compile(r"[A-Za-z0-9/._+=~-]*", re.ASCII)
 _LENGTH = 120
 _DIGEST = 16
 
@@ -89,8 +90,15 @@ def folder_of(path: str) -> str:
 
 def relative_href(path: str, start: str) -> str:
     """Return the href by which the file at ``start`` names the file at ``path``."""
-    relative = posixpath.relpath(path, folder_of(start) or ".")
-    return quote(relative if relative.startswith("../") else f"./{relative}", safe="/._-+=~!$&'()*,;@:")
+    there, here = path.split("/"), start.split("/")[:-1]
+    shared = 0
+    for one, other in zip(there[:-1], here, strict=False):
+        if one != other:
+            break
+        shared += 1
+    up = "../" * (len(here) - shared) or "./"
+    href = up + "/".join(there[shared:])
+    return href if _NO_NEED_TO_QUOTE.fullmatch(href) else quote(href, safe="/._-+=~!$&'()*,;@:")
 
 
 def path_of_href(href: str, start: str) -> str | None:
