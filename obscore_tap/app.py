@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from multiprocessing.util import Finalize
 
@@ -22,7 +22,7 @@ BLUEPRINTS: tuple[Callable[[Services], Blueprint], ...] = (
     scs.blueprint,
     sia2.blueprint,
 )
-"""The services; one joins by one line here."""
+"""The services of this package; one joins by one line here."""
 
 _FORM_OVERHEAD = 1_000_000
 """Bytes that a request may have beside its query and its uploaded tables."""
@@ -30,13 +30,15 @@ _FORM_PARTS = 200
 EXTENSION = "stac-rucio-sync"
 
 
-def create_app(settings: Settings) -> Flask:
+def create_app(settings: Settings, others: Iterable[Callable[[Services], Blueprint]] = ()) -> Flask:
     """Make the application.
 
     Parameters
     ----------
     settings
         Of the services; ``database.query_url`` and ``database.jobs_url`` must be set.
+    others
+        Services of other packages that join.
 
     Raises
     ------
@@ -52,7 +54,7 @@ def create_app(settings: Settings) -> Flask:
     )
     services = open_services(settings)
     app.extensions[EXTENSION] = services
-    for make in BLUEPRINTS:
+    for make in (*BLUEPRINTS, *others):
         app.register_blueprint(make(services))
     add_error_handlers(app)
     app.before_request(partial(_limit_form, 3 * limits.query_bytes + _FORM_OVERHEAD))

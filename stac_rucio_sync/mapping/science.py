@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from stac_rucio_sync.mapping.identifiers import suffix_of
-from stac_rucio_sync.model import Asset, Item
+from stac_rucio_sync.model import Asset, HeldItem, Item, Link
 from stac_rucio_sync.settings import Settings
 
 _SCIENCE_ROLES: Final = frozenset(
@@ -60,7 +60,18 @@ def science_assets(item: Item, settings: Settings) -> frozenset[str]:
     return frozenset(asset.key for asset in item.assets if _looks_like_science(asset))
 
 
-def _looks_like_science(asset: Asset) -> bool:
+def is_science_link(link: Link, held: HeldItem, settings: Settings) -> bool:
+    """Say of an asset that stayed a link whether it is the data themselves, by the same rules."""
+    roles = settings.collection(held.key.collection).science_roles
+    if roles is not None:
+        return not set(roles).isdisjoint(link.roles)
+    if not _SCIENCE_ROLES.isdisjoint(link.roles):
+        return True
+    roles_of_all = [file.roles for file in held.files] + [other.roles for other in held.links]
+    return all(map(_SCIENCE_ROLES.isdisjoint, roles_of_all)) and _looks_like_science(link)
+
+
+def _looks_like_science(asset: Asset | Link) -> bool:
     if not _COMPANY_ROLES.isdisjoint(asset.roles):
         return False
     if asset.media_type is not None:

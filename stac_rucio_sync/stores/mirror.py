@@ -35,10 +35,11 @@ _TOPOLOGY_SECONDS: Final = 2.0
 """How old what is known of the RSEs may be."""
 _WAIT_SECONDS: Final = 10.0
 """How long a question waits for a connection."""
-# All statements look keys up, and planning one takes longer than running it: each is planned once a connection.
+# All statements look keys up that come once, and planning one takes longer than running it: each is planned once a
+# connection.
 _SESSION: Final = """
     SET default_transaction_read_only = on; SET jit = off; SET enable_seqscan = off;
-    SET plan_cache_mode = force_generic_plan; SET statement_timeout = '30s'
+    SET plan_cache_mode = force_generic_plan; SET enable_memoize = off; SET statement_timeout = '30s'
 """
 
 _BY_DID: Final = """
@@ -76,8 +77,7 @@ _HELD: Final = """
         SELECT 3, NULL, d.semantics, d.access_url, d.content_type, d.description, NULL, d.number, NULL, NULL, NULL,
             NULL, NULL, NULL, NULL
         FROM lake.did_link d WHERE d.scope = found.asked_scope AND d.name = found.asked_name
-    ) AS part ON true
-    ORDER BY n, part.kind, part.asset COLLATE "C", part.bytes"""
+    ) AS part ON true"""
 _HELD_BY_DID: Final = _HELD.format(found=_BY_DID).encode()
 _HELD_BY_KEY: Final = _HELD.format(found=_BY_KEY).encode()
 _RSES: Final = (
@@ -212,8 +212,9 @@ class Mirror:
         return connection
 
 
-def _items(rows: Iterable[_Row]) -> Iterator[tuple[int, HeldItem]]:
+def _items(rows: list[_Row]) -> Iterator[tuple[int, HeldItem]]:
     """Yield items with the number, from 1, of what was asked for."""
+    rows.sort(key=_order)  # the database would take longer
     for n, of_item in groupby(rows, itemgetter(0)):
         parts = list(of_item)
         _, collection, item_id, scope, name, publisher_did, product_type, *_ = parts[0]
@@ -229,6 +230,10 @@ def _items(rows: Iterable[_Row]) -> Iterator[tuple[int, HeldItem]]:
                 tuple([DidLink(part[10], part[9], part[12], part[11]) for part in parts if part[7] == 3]),
             ),
         )
+
+
+def _order(row: _Row) -> tuple[Any, ...]:
+    return row[0], row[7] or 0, row[8] or "", row[14] or 0
 
 
 def _files(parts: Iterable[_Row]) -> Iterator[HeldFile]:

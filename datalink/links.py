@@ -1,0 +1,127 @@
+"""From IDs to links: one question to the mirror for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from datalink.rows import Row, RowMaker, Wishes, fault
+from stac_rucio_sync.errors import ItemError
+from stac_rucio_sync.locality import Locality, View
+from stac_rucio_sync.locality.links import Links
+from stac_rucio_sync.mapping.identifiers import did_of_publisher_did
+from stac_rucio_sync.model import Did, Place, Topology
+from stac_rucio_sync.settings import Settings
+from stac_rucio_sync.stores.mirror import Mirror
+
+_VIEWS: Final = 256
+"""Places that are remembered until the topology changes."""
+
+
+def did_of(asked: str) -> Did | Row:
+    """Return the DID that an ID stands for, or the row that says why it stands for none."""
+    try:
+        return did_of_publisher_did(asked)
+    except ItemError as error:
+        return fault(asked, "UsageFault", str(error))
+
+
+@dataclass(slots=True)
+class _Near:
+    """The policy of nearness over one topology, and the views from the places that asked."""
+
+    topology: Topology
+    locality: Locality
+    views: dict[Place, View] = field(default_factory=dict)
+
+
+class LinkFinder:
+    """Finds the links of IDs.
+
+    Parameters
+    ----------
+    settings
+        Of the services.
+    mirror
+        What is held where.
+    """
+
+    def __init__(self, settings: Settings, mirror: Mirror) -> None:
+        self._settings = settings
+        self._mirror = mirror
+        self._links = Links(settings.locality)
+        self._near: _Near | None = None
+
+    def locality(self) -> Locality:
+        """Return the policy of nearness over the RSEs as they are now.
+
+        Raises
+        ------
+        TransientError
+            The mirror does not answer.
+        """
+        return self._now().locality
+
+    def topology(self) -> Topology:
+        """Return the RSEs as they are now.
+
+        Raises
+        ------
+        TransientError
+            The mirror does not answer.
+        """
+        return self._mirror.topology()
+
+    def view(self, place: Place) -> View:
+        """Return the lake as it is seen from a place."""
+        near = self._now()
+        view = near.views.get(place)
+        if view is None:
+            if len(near.views) >= _VIEWS:
+                near.views.clear()
+            view = near.views[place] = near.locality.seen_from(place)
+        return view
+
+    def _now(self) -> _Near:
+        topology, near = self._mirror.topology(), self._near
+        if near is None or near.topology is not topology:
+            near = self._near = _Near(topology, Locality(self._settings.locality, topology))
+        return near
+
+    def find(self, ids: Sequence[str], view: View, wishes: Wishes, max_rows: int | None) -> tuple[list[Row], bool]:
+        """Return the rows of IDs, each one's in succession, and whether there are more than are given.
+
+        Parameters
+        ----------
+        ids
+            As they came.
+        view
+            The lake as the client sees it.
+        wishes
+            How the copies are wanted.
+        max_rows
+            The most rows; an ID whose rows do not all fit ends the answer.
+
+        Raises
+        ------
+        TransientError
+            The mirror does not answer.
+        """
+        named = [(asked, did_of(asked)) for asked in ids]
+        dids = list(dict.fromkeys(did for _, did in named if isinstance(did, Did)))
+        held = self._mirror.held(dids) if dids else {}
+        maker = RowMaker(self._settings, self._links, view, wishes)
+        rows: list[Row] = []
+        for asked, did in named:
+            if not isinstance(did, Did):
+                found: Iterable[Row] = (did,)
+            elif did in held:
+                found = maker.rows(asked, did, held[did])
+            else:
+                found = (fault(asked, "NotFoundFault", f"the archive holds no {did}"),)
+            before = len(rows)
+            rows.extend(found)
+            if max_rows is not None and len(rows) > max_rows:
+                return rows[:before], True
+        return rows, False

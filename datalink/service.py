@@ -1,0 +1,146 @@
+"""The resources of DataLink: links, their description, and the page that explains our term."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from datalink.asked import HTML, Asked, media_type, read
+from datalink.description import availability_of, capabilities_of, descriptor
+from datalink.links import LinkFinder
+from datalink.pages import HTML_TYPE, error_page, links_page, terms_page
+from datalink.terms import TERMS_PATH
+from datalink.votable import document
+from obscore_tap.refusals import Refusal
+from obscore_tap.responses import document_response, error_response, fault_of
+from obscore_tap.services import Services
+from stac_rucio_sync.errors import SyncError, UsageError
+from stac_rucio_sync.locality import Locality, client_address, networks_of
+from stac_rucio_sync.model import Did
+from stac_rucio_sync.settings import Settings
+from stac_rucio_sync.stores.mirror import Mirror
+
+_FAULTS = {500: "FatalFault", 503: "TransientFault"}
+"""What an error document begins with, where the request is not to blame (DataLink 1.1 section 3.4)."""
+_PAGE_SECONDS = 3600
+
+
+def open_mirror(settings: Settings) -> Mirror:
+    """Open what the links come from; no connection is made yet.
+
+    Raises
+    ------
+    UsageError
+        No database is set for it.
+    """
+    url = settings.database.reader_url
+    if url is None:
+        raise UsageError(
+            "no database for DataLink: start the embedded lake (stac-rucio-sync lake up), or set [database] reader_url "
+            "to the URL of an account with the role lake_reader"
+        )
+    return Mirror.open(url.get_secret_value(), connections=settings.services.threads)
+
+
+def check_links(settings: Settings) -> None:
+    """See that the mirror can be read, and that the settings of locality are right.
+
+    Raises
+    ------
+    UsageError
+        Something is missing in the settings, or wrong.
+    TransientError, FatalError
+        The database cannot be reached, or has not the tables of this version.
+    """
+    mirror = open_mirror(settings)
+    try:
+        networks_of(settings.locality.trusted_proxies)
+        Locality(settings.locality, mirror.topology())
+        mirror.held([Did("", "")])
+        mirror.freshness()
+    finally:
+        mirror.close()
+
+
+def blueprint(services: Services) -> Blueprint:
+    """Return the resources below ``/datalink``, and ``/terms``.
+
+    Raises
+    ------
+    UsageError
+        See `check_links`.
+    """
+    resources = Blueprint("datalink", __name__, template_folder="templates")
+    settings = services.settings
+    mirror = open_mirror(settings)
+    finder = LinkFinder(settings, mirror)
+    trusted = networks_of(settings.locality.trusted_proxies)
+    url = f"{services.base_url}/datalink"
+    capabilities_made = capabilities_of(url)
+
+    @resources.route("/datalink/links", methods=["GET", "POST"])
+    def links() -> Response:
+        asked = read(request, settings.datalink)
+        address = None
+        if not asked.names_place:
+            address = client_address(request.remote_addr, request.headers.get("X-Forwarded-For"), trusted)
+        view = finder.view(asked.place(finder.locality(), address))
+        rows, cut = finder.find(asked.ids, view, asked.wishes, asked.max_rows)
+        overflow = cut or asked.overflow or asked.max_rows == 0
+        if asked.media_type == HTML:
+            page = links_page(services, asked, rows, view, overflow=overflow)
+            return _with_headers(Response(page, content_type=HTML_TYPE), asked)
+        itself = () if rows else (descriptor(f"{url}/links", finder.topology()),)
+        return _with_headers(
+            Response(document(rows, overflow=overflow, resources=itself), content_type=asked.media_type), asked
+        )
+
+    @resources.get("/datalink/capabilities")
+    def capabilities() -> Response:
+        return document_response(capabilities_made)
+
+    @resources.get("/datalink/availability")
+    def availability() -> Response:
+        return document_response(availability_of(mirror, services.started))
+
+    @resources.get(TERMS_PATH)
+    def terms() -> Response:
+        return document_response(terms_page(services), HTML_TYPE, seconds=_PAGE_SECONDS)
+
+    for kind in (Refusal, SyncError, RequestEntityTooLarge, Exception):
+        resources.register_error_handler(kind, _refused)
+    return resources
+
+
+def _with_headers(response: Response, asked: Asked) -> Response:
+    """Tell caches for whom an answer is: what depends on the client's address is nobody else's."""
+    vary = "Accept" if asked.names_place else "Accept, X-Forwarded-For"
+    response.headers["Vary"] = vary
+    response.headers["Cache-Control"] = "no-cache" if asked.names_place else "private, no-store"
+    return response
+
+
+def _refused(error: Exception) -> Response | HTTPException:
+    """Return the error document, whose text begins with the name of a fault."""
+    if isinstance(error, HTTPException) and not isinstance(error, RequestEntityTooLarge):
+        told, status = error.description or error.name, error.code or 400
+    else:
+        told, status = fault_of(error)
+    if isinstance(error, RequestEntityTooLarge):
+        told = "the request is larger than this service takes"
+    message = f"{_FAULTS.get(status, 'UsageFault')}: {told}"
+    if _wants_page():
+        response = Response(error_page(message), status, content_type=HTML_TYPE)
+        response.headers["Cache-Control"] = "no-store"
+    else:
+        response = error_response(message, status)
+    response.headers["Vary"] = "Accept"
+    return response
+
+
+def _wants_page() -> bool:
+    wanted = request.args.get("RESPONSEFORMAT")
+    try:
+        return media_type(wanted, request.headers.get("Accept", "")) == HTML
+    except Refusal:
+        return False
