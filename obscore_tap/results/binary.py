@@ -81,7 +81,8 @@ def _packed(columns: tuple[OutputColumn, ...], flags: bool) -> tuple[str, tuple[
         if (width := _width(column.datatype)) is not None:
             skip += width
             continue
-        layout.append(Counted(skip, 2 if is_wide else 8 if column.datatype in SHAPES else 1, is_wide))
+        size = 8 if column.datatype in SHAPES else 4 if column.datatype is Datatype.INTEGERS else 1
+        layout.append(Counted(skip, 2 if is_wide else size, is_wide))
         skip, wanted = 0, len(layout) if is_wide else wanted
     return _joined(expressions), tuple(layout[:wanted])
 
@@ -140,12 +141,21 @@ def _bytes_of(name: str, datatype: Datatype, flags: bool) -> list[str]:
         fixed = coordinates(name, datatype)
         numbers = [f"float8send(coalesce({number}, 'NaN'))" for number in fixed or ()]
         return numbers or [_doubles(array_of(name, datatype), name)]
-    if datatype in {Datatype.BLOB, Datatype.TEXT}:
-        content = name if datatype is Datatype.BLOB else f"textsend({name})"
-        return [f"coalesce(int4send(octet_length({name})) || {content}, {_EMPTY})"]
-    # An array's element is its length and its bytes, too: the text is worked out once, not once for each of them.
-    text = f"coalesce({text_of(name, datatype)}, '')"
-    return [f"substring(array_send(ARRAY[{text}]) FROM {_ARRAY_HEAD + 1})"]
+    if datatype is Datatype.INTEGERS:
+        length, content = f"cardinality({name})", over("unnest", name, "string_agg(int4send(v), '' ORDER BY i)")
+    elif datatype in {Datatype.BLOB, Datatype.TEXT}:
+        length, content = f"octet_length({name})", name if datatype is Datatype.BLOB else f"textsend({name})"
+    else:
+        return [_text_and_length(text_of(name, datatype))]
+    return [f"coalesce(int4send({length}) || {content}, {_EMPTY})"]
+
+
+def _text_and_length(text: str) -> str:
+    """Return the SQL expression of a text that is worked out once, not for its length and again for its bytes.
+
+    An array's element is its length and its bytes, too.
+    """
+    return f"substring(array_send(ARRAY[coalesce({text}, '')]) FROM {_ARRAY_HEAD + 1})"
 
 
 def _doubles(array: str, name: str) -> str:

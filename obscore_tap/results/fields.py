@@ -22,6 +22,7 @@ _TYPES = {
     Datatype.CIRCLE: ("double", "3", "circle"),
     Datatype.POLYGON: ("double", "*", "polygon"),
     Datatype.DOUBLES: ("double", "*", ""),
+    Datatype.INTEGERS: ("int", "*", ""),
     Datatype.INTERVAL: ("double", "2", "interval"),
     Datatype.BLOB: ("unsignedByte", "*", ""),
 }

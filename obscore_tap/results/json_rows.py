@@ -86,6 +86,8 @@ def _cell(name: str, datatype: Datatype) -> str:
             return f"CASE WHEN {name} IS NOT NULL THEN {written} END"
         numbers = " || ',' || ".join(f"coalesce({_number(number)}, 'null')" for number in fixed)
         return f"CASE WHEN {name} IS NOT NULL THEN '[' || {numbers} || ']' END"
+    if datatype is Datatype.INTEGERS:
+        return f"'[' || array_to_string({name}, ',') || ']'"
     text = text_of(name, datatype)
     return f"to_json({text})::text" if datatype in {Datatype.TEXT, Datatype.TIMESTAMP, Datatype.BLOB} else text
 

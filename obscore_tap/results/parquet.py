@@ -27,7 +27,7 @@ _TYPES = {
     Datatype.DOUBLE: pa.float64(),
     Datatype.BOOLEAN: pa.bool_(),
 }
-_NUMBERS = pa.list_(pa.float64())
+_ARRAYS = {**dict.fromkeys(SHAPES, pa.list_(pa.float64())), Datatype.INTEGERS: pa.list_(pa.int32())}
 _GROUP_BYTES = 8_000_000
 """Text that makes one row group: what is held in memory."""
 
@@ -94,15 +94,15 @@ class ParquetWriter:
                 column_types=types, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
             ),
         )
-        self._parquet.write_table(table.cast(self._parquet.schema) if not self._has_shapes else self._shaped(table))
+        self._parquet.write_table(self._with_arrays(table) if self._has_arrays else table.cast(self._parquet.schema))
 
     @property
-    def _has_shapes(self) -> bool:
-        return any(column.datatype in SHAPES for column in self._columns)
+    def _has_arrays(self) -> bool:
+        return any(column.datatype in _ARRAYS for column in self._columns)
 
-    def _shaped(self, table: Any) -> Any:  # noqa: ANN401 - pyarrow has no types
+    def _with_arrays(self, table: Any) -> Any:  # noqa: ANN401 - pyarrow has no types
         columns = [
-            compute.split_pattern(values, " ").cast(_NUMBERS) if column.datatype in SHAPES else values
+            compute.split_pattern(values, " ").cast(_ARRAYS[column.datatype]) if column.datatype in _ARRAYS else values
             for column, values in zip(self._columns, table.columns, strict=True)
         ]
         return pa.Table.from_arrays(columns, schema=self._parquet.schema)
@@ -139,7 +139,7 @@ class _Sink:
 
 
 def _arrow_type(datatype: Datatype) -> Any:  # noqa: ANN401 - pyarrow has no types
-    return _NUMBERS if datatype in SHAPES else _TYPES.get(datatype, pa.string())
+    return _ARRAYS.get(datatype) or _TYPES.get(datatype, pa.string())
 
 
 def _unique(names: Sequence[str]) -> list[str]:

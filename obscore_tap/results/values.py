@@ -11,6 +11,12 @@ INTEGERS = {Datatype.SMALLINT: 16, Datatype.INTEGER: 32, Datatype.BIGINT: 64}
 FLOATS = frozenset({Datatype.REAL, Datatype.DOUBLE})
 SHAPES = frozenset({Datatype.POINT, Datatype.CIRCLE, Datatype.POLYGON, Datatype.DOUBLES, Datatype.INTERVAL})
 """What is an array of doubles in every format."""
+_WRITTEN = {
+    Datatype.TEXT: "{0}",
+    Datatype.TIMESTAMP: "CASE WHEN isfinite({0}) THEN replace({0}::text, ' ', 'T') END",
+    Datatype.INTEGERS: "array_to_string({0}, ' ')",
+    Datatype.BLOB: "encode({0}, 'hex')",
+}
 _ARGUMENTS = 90
 """PostgreSQL's functions take 100 arguments."""
 
@@ -22,12 +28,8 @@ def text_of(name: str, datatype: Datatype) -> str:
     degrees (DALI 1.1 sections 3.3.5 to 3.3.7); times are ISO 8601 (section 3.3.3), infinite ones null; bytes are
     hexadecimal.
     """
-    if datatype is Datatype.TEXT:
-        return name
-    if datatype is Datatype.TIMESTAMP:
-        return f"CASE WHEN isfinite({name}) THEN replace({name}::text, ' ', 'T') END"
-    if datatype is Datatype.BLOB:
-        return f"encode({name}, 'hex')"
+    if datatype in _WRITTEN:
+        return _WRITTEN[datatype].format(name)
     if datatype in SHAPES:
         fixed = coordinates(name, datatype)
         if fixed is None:

@@ -34,6 +34,7 @@ VALUES: list[tuple[str, Datatype, bool, list[tuple[str, Any]]]] = [
     ("real", D.REAL, False, [("0.1", np.float32(0.1)), ("NULL", None), ("1e-30", np.float32(1e-30))]),
     ("double", D.DOUBLE, False, [("0.1", 0.1), ("NULL", None), ("1.7976931348623157e308", 1.7976931348623157e308)]),
     ("yes", D.BOOLEAN, False, [("true", True), ("NULL", None), ("false", False)]),
+    ("counts", D.INTEGERS, False, [("ARRAY[1,0,-7]", [1, 0, -7]), ("NULL", None), ("ARRAY[2147483647]", [2147483647])]),
     ("plain", D.TEXT, False, [("'plain'", "plain"), ("NULL", None), (f"E{NASTY!r}", NASTY)]),
     ("wide", D.TEXT, True, [(f"'{WIDE}'", WIDE), ("NULL", None), ("'ascii'", "ascii")]),
     (
@@ -72,7 +73,7 @@ VALUES: list[tuple[str, Datatype, bool, list[tuple[str, Any]]]] = [
     ("span", D.INTERVAL, False, [("ARRAY[1.5,2.5]", [1.5, 2.5]), ("NULL", None), ("ARRAY[-1,1e10]", [-1, 1e10])]),
 ]
 # astropy 8 gives longitudes and latitudes of a polygon as they stand; pgSphere has them in [0, 2 pi) and [-pi/2, pi/2].
-VALUES[11][3][2] = (VALUES[11][3][2][0], TRIANGLE)
+VALUES[12][3][2] = (VALUES[12][3][2][0], TRIANGLE)
 
 
 def everything() -> Translation:
@@ -183,13 +184,13 @@ def test_tsv_has_one_line_a_row_whatever_the_values_hold(service: Database) -> N
     assert lines[0].split("\t") == [name for name, *_ in VALUES]
     assert lines.pop() == ""
     assert [len(line.split("\t")) for line in lines] == [len(VALUES)] * 4
-    assert lines[3].split("\t")[6] == NASTY.replace("\t", " ").replace("\n", " ")
+    assert lines[3].split("\t")[7] == NASTY.replace("\t", " ").replace("\n", " ")
 
 
 def test_json_reads_back(service: Database) -> None:
     found = json.loads(read(answered(service, "json")))
     assert [column["name"] for column in found["columns"]] == [name for name, *_ in VALUES]
-    assert found["columns"][9] == {"name": "place", "datatype": "double", "arraysize": "2", "xtype": "point"}
+    assert found["columns"][10] == {"name": "place", "datatype": "double", "arraysize": "2", "xtype": "point"}
     assert found["status"] == "OK"
     for row, cells in enumerate(found["data"]):
         for (name, _, _, values), cell in zip(VALUES, cells, strict=True):

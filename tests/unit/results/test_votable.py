@@ -32,6 +32,7 @@ COLUMNS = (
     OutputColumn("double", Datatype.DOUBLE),
     OutputColumn("yes", Datatype.BOOLEAN),
     OutputColumn("bytes", Datatype.BLOB),
+    OutputColumn("counts", Datatype.INTEGERS),
 )
 VOTABLES = ("votable/td", "votable/b", "votable/b2")
 EXTRA = '<RESOURCE type="meta" name="more"/>\n'
@@ -53,6 +54,10 @@ def tag(name: str) -> str:
 
 def fields(xml: bytes) -> dict[str, dict[str, str]]:
     return {field.attrib["name"]: dict(field.attrib) for field in etree.fromstring(xml).iter(tag("FIELD"))}
+
+
+def test_every_type_of_a_translation_is_among_them() -> None:
+    assert {column.datatype for column in COLUMNS} == {*Datatype}
 
 
 @pytest.mark.parametrize("version", ["1.3", "1.4", "1.5"])
