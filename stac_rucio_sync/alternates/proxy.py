@@ -172,6 +172,8 @@ class _Proxy:
         response = Response(
             answer.raw.stream(_CHUNK, decode_content=False), answer.status_code, headers, direct_passthrough=True
         )
+        if "Content-Type" not in answer.headers:
+            del response.headers["Content-Type"]
         response.call_on_close(answer.close)
         return response
 
