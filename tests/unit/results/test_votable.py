@@ -112,6 +112,7 @@ def test_fields_say_type_size_and_dali_1_1_xtype() -> None:
         "double": ("double", "", ""),
         "yes": ("boolean", "", ""),
         "bytes": ("unsignedByte", "*", ""),
+        "counts": ("int", "*", ""),
     }
 
 
