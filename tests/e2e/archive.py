@@ -18,7 +18,7 @@ import psycopg
 import requests
 
 from stac_rucio_sync.demo.catalogue import ensure_catalogue
-from stac_rucio_sync.settings import Settings
+from stac_rucio_sync.settings import ENVIRONMENT_PREFIX, Settings
 from stac_rucio_sync.sources import ReadOptions, open_source
 from stac_rucio_sync.stores.postgres import PostgresStore
 from stac_rucio_sync.stores.rucio import RucioStore
@@ -60,19 +60,37 @@ def running_archive(lake: RunningLake, folder: Path) -> Iterator[Archive]:
     """Sync a catalogue into the lake and serve it."""
     settings = lake.settings_with(identity={"scope": SCOPE})
     items = _synced_items(lake, settings, folder)
-    port = _free_port()
     log = folder / "serve.log"
+    with served(lake, log) as url:
+        yield Archive(lake, url, settings, items, log)
+
+
+@contextmanager
+def served(lake: RunningLake, log: Path, **variables: str) -> Iterator[str]:
+    """Serve a lake by a process of its own, and yield its base URL.
+
+    Parameters
+    ----------
+    lake
+        The lake.
+    log
+        Where the server writes what it says.
+    variables
+        Settings, by the names of their variables without the prefix.
+    """
+    port = _free_port()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)}
     with log.open("wb") as said:
         server = subprocess.Popen(
             [sys.executable, "-m", "stac_rucio_sync.cli", "--home", str(lake.home), "serve", "--port", str(port)],
             stdout=said,
             stderr=subprocess.STDOUT,
-            env={name: value for name, value in os.environ.items() if not name.startswith("STAC_RUCIO_SYNC_")},
+            env=environment | {ENVIRONMENT_PREFIX + name: value for name, value in variables.items()},
         )
-    archive = Archive(lake, f"http://127.0.0.1:{port}", settings, items, log)
+    url = f"http://127.0.0.1:{port}"
     try:
-        _wait_for(server, archive)
-        yield archive
+        _wait_for(server, url, log)
+        yield url
     finally:
         server.terminate()
         try:
@@ -106,14 +124,14 @@ def _free_port() -> int:
         return port
 
 
-def _wait_for(server: subprocess.Popen[bytes], archive: Archive) -> None:
+def _wait_for(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while True:
-        said = archive.log.read_text(errors="replace")
+        said = log.read_text(errors="replace")
         assert server.poll() is None, f"the server ended at once:\n{said}"
         assert time.monotonic() < deadline, f"the server does not answer after {_START_SECONDS:.0f} s:\n{said}"
         try:
-            if archive.get("/tap/availability").ok:
+            if requests.get(f"{url}/tap/availability", timeout=60).ok:
                 return
         except requests.ConnectionError:
             time.sleep(0.1)
