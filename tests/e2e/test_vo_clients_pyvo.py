@@ -70,6 +70,26 @@ def _same(got: Any, wanted: Any) -> bool:
     return bool(got == wanted)
 
 
+@pytest.mark.parametrize("form", ["votable", "votable/td", "votable/b", "json", "csv", "parquet"])
+def test_what_functions_return_is_written_in_every_format(form: str, archive: Archive) -> None:
+    """Each type that an expression can have, a histogram's among them."""
+    query = (
+        "SELECT ivo_histogram(s_ra, 0, 360, 4) AS h, ivo_string_agg(obs_id, ',') AS s, COUNT(*) AS n, "
+        "ivo_healpix_center(4, 100) AS p, CIRCLE(1, 2, 3) AS c, BOX(1, 2, 3, 4) AS b, ivo_normal_random(0, 1) AS r, "
+        "CAST('2020-01-02' AS TIMESTAMP) AS t, CAST(1 AS REAL) AS f, CAST(1 AS SMALLINT) AS i FROM ivoa.obscore"
+    )
+    answer = archive.get("/tap/sync", LANG="ADQL", QUERY=query, RESPONSEFORMAT=form)
+    assert answer.status_code == 200, answer.text
+    if form.startswith("votable"):
+        (row,) = parse_votable(io.BytesIO(answer.content)).get_first_table().array
+        quarters = archive.query(
+            "SELECT count(*) FILTER (WHERE s_ra IS NULL), count(*) FILTER (WHERE s_ra < 90), "
+            "count(*) FILTER (WHERE s_ra >= 90 AND s_ra < 180), count(*) FILTER (WHERE s_ra >= 180 AND s_ra < 270), "
+            "count(*) FILTER (WHERE s_ra >= 270), 0 FROM lake.obscore"
+        )
+        assert [tuple(row["h"])] == quarters
+
+
 def test_an_asynchronous_query_gives_the_same(tap: Any) -> None:
     query = "SELECT obs_publisher_did, s_ra FROM ivoa.obscore WHERE s_ra IS NOT NULL"
     assert dids(tap.run_async(query, delete=True)) == dids(tap.search(query))
