@@ -44,6 +44,17 @@ COMMANDS: Final[Mapping[str, Place]] = {
         "quarantine",
         "List the items that were set aside, with their reasons, or try them again.",
     ),
+    "replicate": Place(
+        "stac_rucio_sync.commands.replicate",
+        "replicate",
+        "Ask Rucio for copies of the items of SOURCE: rules, made where there are none.",
+    ),
+    "rules": Place("stac_rucio_sync.commands.rules", "rules", "List, follow and delete replication rules."),
+    "fetch": Place(
+        "stac_rucio_sync.commands.fetch",
+        "fetch",
+        "Download the files of SOURCE's items, each from its nearest replica.",
+    ),
     "serve": Place(
         "stac_rucio_sync.commands.serve",
         "serve",
@@ -63,6 +74,14 @@ COMMANDS: Final[Mapping[str, Place]] = {
         "stac_rucio_sync.commands.explain",
         "explain",
         "Say which replica of each file is the nearest, and why (exit 1: the DID is not in the tables).",
+    ),
+    "watch": Place(
+        "stac_rucio_sync.commands.watch",
+        "watch",
+        "Keep the mirror of Rucio's replicas up to date, until stopped by Ctrl-C.",
+    ),
+    "replicas": Place(
+        "stac_rucio_sync.commands.watch", "replicas", "Care for the mirror of Rucio's replicas that the services read."
     ),
     "db": Place("stac_rucio_sync.commands.tables", "db", "Make and check the tables."),
     "resolve": Place(

@@ -38,6 +38,8 @@ _CHUNK = 2**20
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 T = TypeVar("T")
+Headers = Mapping[str, str] | Callable[[], Mapping[str, str]]
+"""Headers of a request, or what makes them anew for each try (a Range that begins where the last try ended)."""
 
 
 class RefusedAnswer(FatalError):  # noqa: N818 - it is an answer
@@ -180,7 +182,7 @@ class Http:
         url: str,
         take: Callable[[requests.Response], T],
         *,
-        headers: Mapping[str, str] | None = None,
+        headers: Headers | None = None,
         params: Mapping[str, Any] | None = None,
         json: Any = None,  # noqa: ANN401 - any JSON
         attempts: int | None = None,
@@ -208,9 +210,9 @@ class Http:
             reraise=True,
         )
         auth = self._logins.get(origin)
-        arguments = {"headers": headers, "params": params, "json": json, "auth": auth}
+        arguments = {"params": params, "json": json, "auth": auth}
         try:
-            answer: T = retrying(self._try, method, url, take, arguments)
+            answer: T = retrying(self._try, method, url, take, headers, arguments)
         except TransientError:
             with self._lock:
                 self._strikes[origin] = self._strikes.get(origin, 0) + 1
@@ -273,7 +275,14 @@ class Http:
         asked = error.wait if isinstance(error, _Unanswered) and error.wait is not None else 0.0
         return min(max(doubled, asked), MAX_WAIT)
 
-    def _try(self, method: str, url: str, take: Callable[[requests.Response], T], arguments: Mapping[str, Any]) -> T:
+    def _try(
+        self,
+        method: str,
+        url: str,
+        take: Callable[[requests.Response], T],
+        headers: Headers | None,
+        arguments: Mapping[str, Any],
+    ) -> T:
         shown = public_url(url)
         try:
             with self._session.request(
@@ -282,6 +291,7 @@ class Http:
                 stream=True,
                 timeout=(self._patience.connect, self._patience.read),
                 allow_redirects=True,
+                headers=headers() if callable(headers) else headers,
                 **arguments,
             ) as response:
                 _check_status(response, shown)

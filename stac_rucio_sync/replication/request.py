@@ -121,8 +121,6 @@ class RequestJob:
         What is asked for.
     holdings, rules
         The edges to Rucio.
-    on_progress
-        Called after every batch.
     """
 
     def __init__(
@@ -132,14 +130,14 @@ class RequestJob:
         request: Request,
         holdings: Holdings,
         rules: RucioRules,
-        on_progress: Callable[[RequestReport], None] | None = None,
     ) -> None:
         self._source = source
         self._settings = settings
         self._request = request
         self._holdings = holdings
         self._rules = rules
-        self._on_progress = on_progress
+        self.on_progress: Callable[[RequestReport], None] = lambda _: None
+        """Called after every batch."""
         expression = request.wish.rse_expression
         self.report = RequestReport(source.name, Place(expression, rules.rses(expression)), request.dry_run)
         self.watched: list[Watched] = []
@@ -171,8 +169,7 @@ class RequestJob:
                 for one in unreadable:
                     self._leave_out(one.position, ItemFate.UNREADABLE, one.reason)
                 self._take(asked, registrar)
-                if self._on_progress:
-                    self._on_progress(report)
+                self.on_progress(report)
         finally:
             if registrar is not None:
                 registrar.close()

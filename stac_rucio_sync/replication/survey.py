@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,7 +18,6 @@ _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 15.0
 """Seconds between two looks: each costs Rucio a call for 1,000 files that are under way."""
 
-Sentence = str
 Progress = Callable[[int, int], None]
 """Called after every look with the files that are there and all that are waited for."""
 
@@ -44,6 +43,8 @@ class Survey:
     """The states of many items."""
 
     states: list[ItemState] = field(default_factory=list)
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """By position in the source: why something there is no item."""
     timed_out: bool = False
     """Waiting ended before everything was there or stuck."""
 
@@ -54,11 +55,33 @@ class Survey:
     @property
     def complete(self) -> bool:
         """There is an item, and every one is complete."""
-        return bool(self.states) and self.count(State.COMPLETE) == len(self.states)
+        return bool(self.states) and self.count(State.COMPLETE) == len(self.states) and not self.unreadable
 
-    def counts(self) -> JsonObject:
-        """Return the number of items in every state."""
-        return {state.value: self.count(state) for state in State}
+    def as_json(self) -> JsonObject:
+        """Return what ``--json`` prints of it."""
+        return {
+            "states": {state.value: self.count(state) for state in State},
+            "items": [one.as_json() for one in self.states],
+            "unreadable": self.unreadable,
+            "timed_out": self.timed_out,
+        }
+
+    def titled(self) -> Iterator[str]:
+        """Yield a line for each item, and one below it for each of its files that is stuck."""
+        for one in self.states:
+            yield f"{one.key.collection}/{one.key.id}: {one}"
+            yield from (f"  {did}: {reason}" for did, reason in one.reasons.items())
+        yield from (f"{position}: no item: {reason}" for position, reason in self.unreadable.items())
+
+    def stuck(self) -> Iterator[str]:
+        """Yield a line for each file that is stuck."""
+        yield from (f"  {did}: {reason}" for one in self.states for did, reason in one.reasons.items())
+
+    def summary(self) -> str:
+        """Say in one line how many items have which state."""
+        counts = ", ".join(f"{count} {state.value}" for state in State if (count := self.count(state)))
+        late = "; the time was up before all was there or stuck" if self.timed_out else ""
+        return f"{len(self.states)} items: {counts or 'none'}{late}"
 
 
 class Surveyor:

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -59,6 +60,11 @@ class RucioCalls:
         return self._requests
 
     @property
+    def clock(self) -> datetime:
+        """The server's time when it last answered this thread (UTC, whole seconds); ours where it did not say."""
+        return self._client().answered or datetime.now(UTC)
+
+    @property
     def account(self) -> str:
         """The account that we act as."""
         named = self._repeatedly(lambda: self._client().account)
@@ -94,16 +100,20 @@ class RucioCalls:
         """Call a method as `send` does, but do not repeat it: for answers that may break off for a reason."""
         return self._call_once(lambda: self._call(verb, arguments, options))
 
+    def use(self, call: Callable[[LakeClient], Answer]) -> Answer:
+        """Let something use Rucio's client itself (its downloads do), once; errors are those of `send`."""
+        return self._call_once(lambda: call(self._client()))
+
     def _call(self, verb: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:  # noqa: ANN401 - as in `send`
         answer = getattr(self._client(), verb)(*arguments, **options)
         return list(answer) if isinstance(answer, Iterator) else answer
 
-    def feed(self, verb: str, *arguments: Any, take: Callable[[Any], None]) -> None:  # noqa: ANN401 - as in `send`
+    def feed(self, verb: str, *arguments: Any, take: Callable[[Any], None], **options: Any) -> None:  # noqa: ANN401 - as in `send`
         """Call a method whose answer may be longer than memory, and give its entries away as they come.
 
         Parameters
         ----------
-        verb, arguments
+        verb, arguments, options
             As of `send`.
         take
             Takes one entry; where a connection broke, the entries come again from the first.
@@ -118,7 +128,7 @@ class RucioCalls:
             client = self._client()
             client.streaming = True
             try:
-                for entry in getattr(client, verb)(*arguments):
+                for entry in getattr(client, verb)(*arguments, **options):
                     take(entry)
             finally:
                 client.streaming = False

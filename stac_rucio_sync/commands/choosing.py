@@ -1,0 +1,98 @@
+"""The options by which ``replicate``, ``rules`` and ``fetch`` take items and assets, and what they lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from stac_rucio_sync.commands.parameters import BBOX, CQL2
+from stac_rucio_sync.errors import ItemError, UsageError
+from stac_rucio_sync.mapping.identifiers import did_of_publisher_did
+from stac_rucio_sync.model import Did
+from stac_rucio_sync.replication.choice import Choice
+from stac_rucio_sync.replication.holdings import Holdings
+from stac_rucio_sync.settings import Settings
+from stac_rucio_sync.sources import ReadOptions, Source, open_source
+from stac_rucio_sync.stores.rucio_rules import RucioRules
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_SELECTION = (
+    click.option("--kind", type=click.Choice(["api", "static", "file"]), help="What the source is. Default: look."),
+    click.option("--collection", "collections", multiple=True, help="Only this collection (may be repeated)."),
+    click.option("--bbox", type=BBOX, help="STAC API: west,south,east,north in degrees."),
+    click.option("--datetime", "datetime_", help="STAC API: an instant or interval, 2020-01-01/2021-01-01."),
+    click.option("--filter", "--query", "filter_", type=CQL2, help="STAC API: a CQL2 filter (text or JSON)."),
+    click.option("--asset", "assets", multiple=True, help="Only the asset of this key (may be repeated)."),
+    click.option("--role", "roles", multiple=True, help="Only assets that have this role (may be repeated)."),
+)
+
+
+def item_options(command: Command) -> Command:
+    """Add the options that select items and assets."""
+    for option in reversed(_SELECTION):
+        command = option(command)
+    return command
+
+
+def source_of(location: str, settings: Settings, options: dict[str, Any]) -> Source:
+    """Open the source that a command names, with what its options select."""
+    read = ReadOptions(
+        collections=options["collections"],
+        bbox=options["bbox"],
+        datetime=options["datetime_"],
+        filter=options["filter_"],
+        full=True,
+        kind=options["kind"],
+        default_collection=settings.identity.default_collection,
+        allow_private=settings.sync.allow_private_addresses,
+    )
+    return open_source(location, options=read)
+
+
+def choice_of(options: dict[str, Any]) -> Choice:
+    """Return the assets that are asked for."""
+    return Choice(frozenset(options["assets"]), frozenset(options["roles"]))
+
+
+def did_of(text: str) -> Did:
+    """Return a DID from ``scope:name``; another text is a mistake of the command."""
+    try:
+        return did_of_publisher_did(text)
+    except ItemError as error:
+        raise UsageError(str(error)) from error
+
+
+@contextmanager
+def open_lake(settings: Settings) -> Iterator[tuple[Holdings, RucioRules]]:
+    """Open the edges to Rucio for one command."""
+    with closing(Holdings(settings)) as holdings, closing(RucioRules(settings)) as rules:
+        yield holdings, rules
+
+
+@contextmanager
+def bar(console: Console, title: str, unit: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Draw a bar of things done and of all things (None: not known); draw nothing where there is no terminal."""
+    if not console.is_terminal:
+        yield lambda _done, _all: None
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[text]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(title, total=None, text="")
+
+        def draw(done: int, everything: int | None) -> None:
+            text = f"{done} {unit}" if everything is None else f"{done} of {everything} {unit}"
+            progress.update(task, total=everything, completed=done if everything else 0, text=text)
+
+        yield draw
