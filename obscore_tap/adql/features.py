@@ -17,7 +17,8 @@ _FEATURES = "ivo://ivoa.net/std/TAPRegExt#features-"
 DESCRIPTION = (
     "ADQL 2.1 with all of its optional features, and beyond it CASE expressions. Coordinates are degrees; geometries "
     "are ICRS unless they name another frame, and are rotated where two frames meet. Polygons are smaller than a "
-    "hemisphere, radii of circles are up to 90 degrees."
+    "hemisphere, radii of circles are up to 90 degrees. A region that is null is "
+    "neither inside nor outside of another. The ON of a FULL JOIN has an equality between its two sides."
 )
 """Of the language, for people."""
 
