@@ -24,7 +24,7 @@ Serving = Callable[[], AbstractContextManager[tuple[subprocess.Popen[bytes], str
 TABLES = "SELECT count(*) FROM pg_class WHERE relnamespace = 'tap_upload'::regnamespace AND relkind = 'r'"
 
 
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -52,6 +52,7 @@ def serve(database: Database, tmp_path: Path) -> Serving:
     settings = tmp_path / "settings.toml"
     settings.write_text(
         f'[database]\nquery_url = "{database.query_url}"\njobs_url = "{database.jobs_url}"\n'
+        f'reader_url = "{database.reader_url}"\n'
         f'[services]\nport = {port}\nworkers = 2\n[tap]\njobs = 1\nresults_folder = "{tmp_path / "results"}"\n'
     )
     command = [sys.executable, "-m", "stac_rucio_sync.cli", "--home", str(tmp_path), "--settings", str(settings)]
