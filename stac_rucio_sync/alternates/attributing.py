@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from stac_rucio_sync.alternates.seen import SeenItem
 from stac_rucio_sync.errors import ItemError
-from stac_rucio_sync.mapping.assets import asset_did, has_own_did
+from stac_rucio_sync.mapping.assets import asset_did, own_did
 from stac_rucio_sync.mapping.identifiers import dataset_did, decode
 from stac_rucio_sync.model import Did, ItemKey
 from stac_rucio_sync.settings import Settings
@@ -36,28 +37,40 @@ class Attribution:
         self._items = {item.key: item for item in items}
         self.datasets = {dataset_did(key, settings): key for key in self._items}
         """The items' datasets."""
-        self._expected: dict[Did, tuple[ItemKey, str] | None] = {}
-        self._own: list[Did] = []
+        self._own: dict[Did, tuple[ItemKey, str]] = {}
         for item in self._items.values():
-            self._expect(item)
+            self._note_own_names(item)
+        self._self_named = set(self._own.values())
 
     @property
     def asked(self) -> list[Did]:
         """What to ask Rucio for."""
         return [*self.datasets, *self._own]
 
-    def _expect(self, item: SeenItem) -> None:
+    def _note_own_names(self, item: SeenItem) -> None:
+        if not any("rucio:name" in asset.fields or "rucio:config" in asset.fields for asset in item.assets):
+            return
         mapped = item.as_item()
         for asset in mapped.assets:
-            try:
-                did = asset_did(asset, mapped, self._settings)
-            except ItemError:
-                continue  # no file can have been registered for it
+            did = own_did(asset, mapped, self._settings)
             if did is not None:
-                # A template may give one name to assets of several items: then the name alone does not tell.
-                self._expected[did] = None if did in self._expected else (item.key, asset.key)
-                if has_own_did(asset, mapped, self._settings):
-                    self._own.append(did)
+                self._own[did] = item.key, asset.key
+
+    @cached_property
+    def _expected(self) -> dict[Did, tuple[ItemKey, str] | None]:
+        """The files that assets stand for by the rule or the template of names, before any change of their content."""
+        expected: dict[Did, tuple[ItemKey, str] | None] = {}
+        for item in self._items.values():
+            mapped = item.as_item()
+            for asset in mapped.assets:
+                try:
+                    did = asset_did(asset, mapped, self._settings)
+                except ItemError:
+                    continue  # no file can have been registered for it
+                if did is not None:
+                    # A template may give one name to assets of several items: then the name alone does not tell.
+                    expected[did] = None if did in expected else (item.key, asset.key)
+        return expected
 
     def assets(self, files: Iterable[Did], metadata: Metadata) -> dict[ItemKey, Assets]:
         """Say which file stands for which asset.
@@ -93,15 +106,16 @@ class Attribution:
         return found
 
     def _whose(self, did: Did) -> tuple[ItemKey, str] | None:
-        if did in self._expected:
-            return self._expected[did]
+        if did in self._own:
+            return self._own[did]
         decoded = decode(did.name)
-        if decoded is None or decoded.item is None or decoded.asset is None:
-            return None
-        key = ItemKey(decoded.collection, decoded.item)
-        if key in self._items and dataset_did(key, self._settings).scope == did.scope:
-            return key, decoded.asset
-        return None
+        if decoded is not None and decoded.item is not None and decoded.asset is not None:
+            key = ItemKey(decoded.collection, decoded.item)
+            if key not in self._items or dataset_did(key, self._settings).scope != did.scope:
+                return None
+            whose = key, decoded.asset
+            return None if whose in self._self_named else whose
+        return self._expected.get(did)
 
     def _told_by_metadata(
         self, found: dict[ItemKey, Assets], doubtful: set[ItemKey], unknown: Sequence[Did], metadata: Metadata

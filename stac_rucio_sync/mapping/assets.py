@@ -194,9 +194,10 @@ def asset_did(asset: Asset, item: Item, settings: Settings) -> Did | None:
     return own or _did_by_rule(asset, item, [asset.href, *(href for _, href, _ in _alternates(asset.stac))], settings)
 
 
-def has_own_did(asset: Asset, item: Item, settings: Settings) -> bool:
-    """Whether an asset names the DID of its file itself."""
-    return isinstance(_own_did(asset, item, settings), Did)
+def own_did(asset: Asset, item: Item, settings: Settings) -> Did | None:
+    """Return the DID that an asset names itself; None: it names none, or none that Rucio takes."""
+    own = _own_did(asset, item, settings)
+    return own if isinstance(own, Did) else None
 
 
 def _did_by_rule(asset: Asset, item: Item, hrefs: Iterable[str | None], settings: Settings) -> Did:
