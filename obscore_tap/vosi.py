@@ -12,7 +12,8 @@ from vo_models.tapregext.models import TableAccess
 from vo_models.vodataservice.models import ParamHTTP
 from vo_models.voresource.models import NSMAP, AccessURL, Capability, Interface, WebBrowser
 from vo_models.vosi.availability import Availability
-from vo_models.vosi.capabilities import VOSICapabilities
+from vo_models.vosi.capabilities.models import NSMAP as CAPABILITIES_NSMAP
+from vo_models.vosi.capabilities.models import VOSICapabilities
 
 from obscore_tap.schema import Column, Published, SchemaEntry, Table
 from obscore_tap.tap_schema import votable_type
@@ -50,7 +51,7 @@ class ConeSearch(
     test_query: ConeQuery
 
 
-class _Capabilities(VOSICapabilities, tag="capabilities", ns="vosi", nsmap=VOSICapabilities.__xml_nsmap__):
+class _Capabilities(VOSICapabilities, tag="capabilities", ns="vosi", nsmap=CAPABILITIES_NSMAP):
     """A listing that knows the kinds of capabilities of this module, too."""
 
     capability: list[TableAccess | ConeSearch | Capability] = element(
