@@ -15,13 +15,7 @@ from obscore_tap.responses import document_response, fault_of, stream_response
 from obscore_tap.schema import Published, Translation
 from obscore_tap.services import Services
 from obscore_tap.values import number, numbers_list, shown
-from obscore_tap.vosi import (
-    ConeQuery,
-    ConeSearch,
-    capabilities_document,
-    parameter_interface,
-    support_capabilities,
-)
+from obscore_tap.vosi import capabilities_document, capability, parameter_interface, support_capabilities
 from stac_rucio_sync.errors import SyncError
 
 STANDARD_ID = "ivo://ivoa.net/std/ConeSearch"
@@ -39,9 +33,8 @@ def blueprint(services: Services) -> Blueprint:
     """Return the resources at and below ``/scs``."""
     resources = Blueprint("scs", __name__, url_prefix="/scs")
     url = f"{services.base_url}/scs"
-    capabilities_made = capabilities_document(
-        [*support_capabilities(url), cone_capability(url, services.settings.tap.max_maxrec)]
-    )
+    searching = capability(STANDARD_ID, parameter_interface(f"{url}?", version="1.03"))
+    capabilities_made = capabilities_document([*support_capabilities(url), searching])
 
     @resources.route("", methods=["GET", "POST"], strict_slashes=False)
     def answer() -> Response:
@@ -63,19 +56,6 @@ def blueprint(services: Services) -> Blueprint:
     for kind in (Refusal, SyncError, RequestEntityTooLarge):
         resources.register_error_handler(kind, _refused)
     return resources
-
-
-def cone_capability(url: str, most_rows: int) -> ConeSearch:
-    """Return what the service is and takes; its base URL ends in a question mark (SCS 1.03 section 2.1)."""
-    whole_sky = ConeQuery(ra=0.0, dec=0.0, sr=_WHOLE_SKY, verb=1, extras="MAXREC=1")
-    return ConeSearch(
-        standard_id=STANDARD_ID,  # type: ignore[arg-type] # pydantic makes the URI
-        interface=[parameter_interface(f"{url}?", version="1.03")],
-        max_sr=_WHOLE_SKY,
-        max_records=most_rows,
-        verbosity=True,
-        test_query=whole_sky,
-    )
 
 
 def cone_query(parameters: Parameters, published: Published) -> str:

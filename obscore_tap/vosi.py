@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Literal
 from xml.etree import ElementTree as ET
 
-from pydantic_xml import BaseXmlModel, attr, element
-from vo_models.tapregext.models import TableAccess
 from vo_models.vodataservice.models import ParamHTTP
-from vo_models.voresource.models import NSMAP, AccessURL, Capability, Interface, WebBrowser
+from vo_models.voresource.models import AccessURL, Capability, Interface, WebBrowser
 from vo_models.vosi.availability import Availability
-from vo_models.vosi.capabilities.models import NSMAP as CAPABILITIES_NSMAP
-from vo_models.vosi.capabilities.models import VOSICapabilities
+from vo_models.vosi.capabilities import VOSICapabilities
 
 from obscore_tap.schema import Column, Published, SchemaEntry, Table
 from obscore_tap.tap_schema import votable_type
@@ -29,36 +25,6 @@ CAPABILITIES_ID = "ivo://ivoa.net/std/VOSI#capabilities"
 TABLES_ID = "ivo://ivoa.net/std/VOSI#tables-1.1"
 
 
-class ConeQuery(BaseXmlModel, tag="testQuery"):
-    """A cone that finds something."""
-
-    ra: float = element()
-    dec: float = element()
-    sr: float = element()
-    verb: int = element()
-    extras: str = element()
-
-
-class ConeSearch(
-    Capability, tag="capability", nsmap={"": "", **NSMAP, "cs": "http://www.ivoa.net/xml/ConeSearch/v1.0"}
-):
-    """The capability of a cone search (SimpleDALRegExt 1.1 section 3.1); vo-models has none."""
-
-    type: Literal["cs:ConeSearch"] = attr(default="cs:ConeSearch", ns="xsi")
-    max_sr: float = element(tag="maxSR")
-    max_records: int = element(tag="maxRecords")
-    verbosity: bool = element(tag="verbosity")
-    test_query: ConeQuery
-
-
-class _Capabilities(VOSICapabilities, tag="capabilities", ns="vosi", nsmap=CAPABILITIES_NSMAP):
-    """A listing that knows the kinds of capabilities of this module, too."""
-
-    capability: list[TableAccess | ConeSearch | Capability] = element(
-        tag="capability", ns="", nsmap={"": ""}, default=[]
-    )
-
-
 def availability_document(*, available: bool, up_since: datetime, notes: Iterable[str] = ()) -> bytes:
     """Return a VOSI availability document (VOSI 1.1 section 3)."""
     told = Availability(available=available, up_since=up_since if available else None, note=list(notes))
@@ -67,7 +33,7 @@ def availability_document(*, available: bool, up_since: datetime, notes: Iterabl
 
 def capabilities_document(capabilities: Sequence[Capability]) -> bytes:
     """Return a VOSI capabilities document (VOSI 1.1 section 4)."""
-    return _DECLARATION + _encoded(_Capabilities(capability=list(capabilities)).to_xml(skip_empty=True))
+    return _DECLARATION + _encoded(VOSICapabilities(capability=list(capabilities)).to_xml(skip_empty=True))
 
 
 def parameter_interface(url: str, *, use: str = "base", version: str | None = None, standard: bool = True) -> ParamHTTP:

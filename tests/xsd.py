@@ -1,7 +1,6 @@
 """Documents against the IVOA's XML schemas, without the network.
 
-Most schemas are in the folder beside this checkout; those that they import come out of the archive of STILTS, and one
-that is in neither is our own writing of its standard.
+The schemas are in the folder beside this checkout; those that they import come out of the archive of STILTS.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from lxml import etree
 from tests.conftest import SHARED
 
 STILTS = Path("/usr/share/java/starlink-ttools.jar")
-OURS = Path(__file__).with_name("schemas")
 _IN_STILTS = "uk/ac/starlink/ttools/taplint/"
 _XSD = "http://www.w3.org/2001/XMLSchema"
 _SCHEMAS = (
@@ -30,7 +28,6 @@ _SCHEMAS = (
     ("http://www.ivoa.net/xml/VOSICapabilities/v1.0", "VOSICapabilities-v1.0.xsd"),
     ("http://www.ivoa.net/xml/VOSITables/v1.0", "VOSITables-v1.1.xsd"),
     ("http://www.ivoa.net/xml/UWS/v1.0", "UWS-v1.1.xsd"),
-    ("http://www.ivoa.net/xml/ConeSearch/v1.0", "ConeSearch-v1.0.xsd"),
 )
 """Namespaces and their schemas; each after those that it imports."""
 
@@ -42,9 +39,9 @@ class _Local(etree.Resolver):  # type: ignore[misc] # lxml has no types
 
 
 def _read(name: str) -> bytes | None:
-    for folder in (SHARED / "schemas", OURS):
-        if (folder / name).is_file():
-            return (folder / name).read_bytes()
+    local = SHARED / "schemas" / name
+    if local.is_file():
+        return local.read_bytes()
     with zipfile.ZipFile(STILTS) as archive:
         inside = _IN_STILTS + name
         return archive.read(inside) if inside in archive.namelist() else None

@@ -13,7 +13,6 @@ from obscore_tap.examples import examples_document, make_examples
 from obscore_tap.frontpage import readable_size, readable_span
 from obscore_tap.published import make_published
 from obscore_tap.schema import Table
-from obscore_tap.scs import cone_capability
 from obscore_tap.tap.capabilities import tap_capabilities
 from obscore_tap.vosi import availability_document, capabilities_document, table_document, tables_document
 from stac_rucio_sync.settings import Tap
@@ -67,26 +66,6 @@ def test_a_column_says_all_that_is_known_of_it() -> None:
     assert right_ascension.findtext("ucd") == "pos.eq.ra"
     assert right_ascension.get("std") == "true"
     assert [flag.text for flag in right_ascension.iterfind("flag")] == ["indexed", "principal"]
-
-
-def test_the_capability_of_the_cone_search_is_of_its_own_type() -> None:
-    """SimpleDALRegExt 1.1 section 3.1, with a test query that finds a row of every archive."""
-    document = capabilities_document([cone_capability("https://archive.example.org/scs", 1000)])
-    assert schema_faults(document) == []
-    (found,) = ElementTree.fromstring(document).iterfind("capability")
-    assert (found.get("standardID"), found.get(TYPE)) == ("ivo://ivoa.net/std/ConeSearch", "cs:ConeSearch")
-    said = {name: found.findtext(name) for name in ("interface/accessURL", "maxSR", "maxRecords", "verbosity")}
-    assert said == {
-        "interface/accessURL": "https://archive.example.org/scs?",
-        "maxSR": "180.0",
-        "maxRecords": "1000",
-        "verbosity": "true",
-    }
-    query = found.find("testQuery")
-    assert query is not None
-    assert [(one.tag, one.text) for one in query] == [
-        *(("ra", "0.0"), ("dec", "0.0"), ("sr", "180.0"), ("verb", "1"), ("extras", "MAXREC=1")),
-    ]
 
 
 def test_capabilities_declare_every_standard_with_its_address() -> None:
