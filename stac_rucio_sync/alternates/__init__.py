@@ -6,8 +6,7 @@
 >>> client = Client.open("https://stac.example.org/v1", modifier=modifier)  # doctest: +SKIP
 """
 
-from stac_rucio_sync.alternates.choice import Choice
 from stac_rucio_sync.alternates.lookups import FromMirror, FromRucio, Lookup
 from stac_rucio_sync.alternates.modifier import ReplicaAlternates
 
-__all__ = ["Choice", "FromMirror", "FromRucio", "Lookup", "ReplicaAlternates"]
+__all__ = ["FromMirror", "FromRucio", "Lookup", "ReplicaAlternates"]

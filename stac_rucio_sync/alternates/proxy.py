@@ -16,6 +16,7 @@ import requests
 from flask import Flask, Response, request
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
+from werkzeug.exceptions import HTTPException
 
 from stac_rucio_sync.addresses import is_http, public_url, without_login
 from stac_rucio_sync.alternates.modifier import ReplicaAlternates
@@ -80,7 +81,12 @@ def make_proxy(upstream: str, modifier: ReplicaAlternates, settings: Settings, b
             rule, "forward", proxy.forward, methods=_METHODS, provide_automatic_options=False, strict_slashes=False
         )
     app.url_map.merge_slashes = False
+    app.register_error_handler(HTTPException, _refused)
     return app
+
+
+def _refused(error: HTTPException) -> Response:
+    return _refusal(error.code or 500, error.name.replace(" ", ""), error.description or error.name)
 
 
 def _checked(url: str) -> str:
