@@ -1,0 +1,222 @@
+"""A version of the catalogue in the making, by paths: what lies where now, what it is a member of, what waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import orjson
+
+from stac_rucio_sync.catalog.index import PAGE, ObjectKey, key_of
+from stac_rucio_sync.catalog.late import Late
+from stac_rucio_sync.catalog.objects import Entry, Writing
+from stac_rucio_sync.catalog.pages import Member, Pages, json_file, record_path
+from stac_rucio_sync.catalog.paths import folder_of, has_own_folder, joined, path_of_href
+from stac_rucio_sync.catalog.repository import ROOT, Located, Version
+from stac_rucio_sync.catalog.trees import TreeEdits
+from stac_rucio_sync.catalog.weaving import with_links_to_members, with_links_upward, with_sums
+from stac_rucio_sync.errors import ItemError
+from stac_rucio_sync.model import JsonObject
+
+_STATED = ".stated"
+"""Ends the name of the file that keeps what a collection said of itself when it came."""
+
+
+class Draft:
+    """A version in the making.
+
+    Objects that change wait until `save`, when it is sure what links they have.
+
+    Parameters
+    ----------
+    base
+        The version that it begins with.
+    writing
+        Where its objects go.
+    """
+
+    def __init__(self, base: Version, writing: Writing) -> None:
+        self._base = base
+        self._writing = writing
+        self.edits = TreeEdits(writing, base.commit.tree)
+        self._pages: dict[str, Pages] = {}
+        self._paths: dict[ObjectKey, str | None] = {}
+        """Where objects lie that were put here (None: removed)."""
+        self._late = Late()
+        self._relinked: dict[str, str] = {}
+        """Path of an object whose links upward must be written again, with its home."""
+
+    def close(self) -> None:
+        """Forget all."""
+        self._late.close()
+
+    # ------------------------------------------------------------------------------------------------ reading
+
+    def find(self, key: ObjectKey) -> str | None:
+        """Return where an object lies now; None: it is not there.
+
+        Raises
+        ------
+        ItemError
+            Several objects of the catalogue have that name.
+        """
+        if key in self._paths:
+            return self._paths[key]
+        found = [one for one in self._base.find(key.id, key.collection) if one.key == key]
+        if len(found) > 1:
+            raise ItemError(f"{key.kind} {key.id} lies at {len(found)} places: {', '.join(o.path for o in found[:3])}")
+        return found[0].path if found else None
+
+    def stac(self, path: str) -> JsonObject | None:
+        """Return the object at a path as it stands now, its made links still those of the last commit."""
+        content = self._late.get(path) or self.edits.read(path)
+        if content is None:
+            return None
+        said: JsonObject = orjson.loads(content)
+        return said
+
+    def home_of(self, path: str) -> str:
+        """Return the home that an object is a member of; pages in between are passed."""
+        if path in self._relinked:
+            return self._relinked[path]
+        at = path
+        while True:
+            stac = self.stac(at)
+            links = stac.get("links", []) if stac else []
+            href = next((link["href"] for link in links if link.get("rel") == "parent" and "href" in link), None)
+            above = path_of_href(href, at) if isinstance(href, str) else None
+            if above is None or above == at:
+                return ROOT
+            at = above
+            if PAGE not in (self.stac(at) or {}):
+                return at
+
+    def members(self, home: str) -> Pages:
+        """Return the members of the object at a path."""
+        if home not in self._pages:
+            self._pages[home] = Pages(self.edits, home)
+        return self._pages[home]
+
+    def files_beside(self, located: Located) -> dict[str, Entry]:
+        """Return the files that lie beside an item and are its own, by path relative to its folder."""
+        if not has_own_folder(located.path, located.key.id):
+            return {}  # an ingested tree keeps its own order: what lies beside may be others'
+        folder = folder_of(located.path)
+        files = dict(self._entries_below(folder))
+        files.pop(located.path[len(folder) + 1 :], None)
+        return files
+
+    def below(self, located: Located) -> Iterator[tuple[ObjectKey | None, str]]:
+        """Yield an object and all that its links lead down to, with their paths; pages have no key."""
+        waiting, met = [located.path], {located.path}
+        while waiting:
+            path = waiting.pop()
+            stac = self.stac(path)
+            if stac is None or (key_of(stac) is None and PAGE not in stac):
+                continue  # a link to nothing, or to what is no STAC object
+            under = [member.path for member in self._pages[path].members()] if path in self._pages else []
+            for link in stac.get("links", []):
+                below = path_of_href(link.get("href", ""), path) if link.get("rel") in {"item", "child"} else None
+                under += [below] if below is not None else []
+            yield key_of(stac), path
+            fresh = dict.fromkeys(one for one in under if one not in met)
+            met |= fresh.keys()
+            waiting += fresh
+
+    # ------------------------------------------------------------------------------------------------ changing
+
+    def write(self, path: str, stac: JsonObject, key: ObjectKey | None = None) -> None:
+        """Have an object at a path; its links follow at the end."""
+        self._late.put(path, orjson.dumps(stac))
+        if key is not None:
+            self._paths[key] = path
+
+    def put_member(self, home: str, member: Member) -> None:
+        """Make an object a member of a home, or renew what is known of it there."""
+        for moved in self.members(home).put(member):
+            self._relinked[moved.path] = home
+
+    def remove_member(self, home: str, located: Located) -> None:
+        """Take an object out of the members of a home, or out of its own links where the home came with a tree."""
+        rel = "item" if located.key.kind == "item" else "child"
+        stac = self.stac(home)
+        if self.members(home).remove(rel, located.key.id) or stac is None:
+            return
+        links = [
+            link
+            for link in stac["links"]
+            if link.get("rel") not in {"item", "child"} or path_of_href(link.get("href", ""), home) != located.path
+        ]
+        self.write(home, stac | {"links": links})
+
+    def forget(self, key: ObjectKey | None, path: str) -> None:
+        """Take an object away, or (without a key) a page."""
+        self._late.drop(path)
+        self._relinked.pop(path, None)
+        self._pages.pop(path, None)
+        if key is not None:
+            self._paths[key] = None
+        if key is None or (key.kind == "item" and has_own_folder(path, key.id)):
+            self.edits.remove(folder_of(path))
+            return
+        for one in (path, record_path(path), _stated_path(path)):
+            self.edits.remove(one)
+
+    def keep_stated(self, path: str, stac: JsonObject) -> None:
+        """Keep what a collection says of itself, to which its items' sums are added."""
+        said = {name: stac.get(name) for name in ("extent", "summaries")}
+        self.edits.write(_stated_path(path), orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE))
+
+    def with_sums(self, path: str, stac: JsonObject) -> JsonObject:
+        """Return a collection with extents and summaries of what it stated and of its members."""
+        if stac.get("type") != "Collection":
+            return stac
+        kept = self.edits.read(_stated_path(path))
+        if kept is None:  # it came with a whole tree
+            self.keep_stated(path, stac)
+        said: JsonObject = stac if kept is None else orjson.loads(kept)
+        return with_sums(stac, said, self.members(path).home.summed())
+
+    # ------------------------------------------------------------------------------------------------ the end
+
+    def save(self) -> str:
+        """Write what waits (objects with their links, pages, and the homes of both), and return the root folder."""
+        for pages in self._pages.values():
+            pages.save(ROOT)
+        homes = {home for home, pages in self._pages.items() if pages.home.is_changed}
+        for path in sorted(homes | self._late.paths() | set(self._relinked)):
+            stac = self.stac(path)
+            if stac is not None:
+                self.edits.write(path, json_file(self._woven(path, stac)))
+        self._late.clear()
+        self._relinked.clear()
+        self._pages.clear()
+        return self.edits.save()
+
+    def go_on(self, base: Version) -> None:
+        """Begin anew with the version that this has become."""
+        self._base = base
+        self._paths.clear()
+        self.edits = TreeEdits(self._writing, base.commit.tree)
+
+    def _woven(self, path: str, stac: JsonObject) -> JsonObject:
+        if path in self._pages:
+            stac = self.with_sums(path, with_links_to_members(stac, self._pages[path].home))
+        home = self._relinked.get(path)
+        if home is None:
+            return stac
+        key = key_of(stac)
+        collection = self.find(ObjectKey("collection", "", key.collection)) if key and key.collection else None
+        return with_links_upward(stac, path, self.members(home).parent_path(stac["id"]), collection)
+
+    def _entries_below(self, folder: str, name: str = "") -> Iterator[tuple[str, Entry]]:
+        for one in sorted(self.edits.names(joined(folder, name) if name else folder)):
+            path = f"{name}/{one}" if name else one
+            entry = self.edits.entry(joined(folder, path))
+            if entry is None or entry.is_folder:
+                yield from self._entries_below(folder, path)
+            else:
+                yield path, entry
+
+
+def _stated_path(path: str) -> str:
+    return record_path(path) + _STATED

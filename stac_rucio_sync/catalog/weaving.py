@@ -1,0 +1,66 @@
+"""What the catalogue writes into the objects that it keeps: links that hold it together, and what items sum up to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from stac_rucio_sync.catalog import extents
+from stac_rucio_sync.catalog.extents import Summed
+from stac_rucio_sync.catalog.pages import Page
+from stac_rucio_sync.catalog.paths import relative_href
+from stac_rucio_sync.catalog.repository import ROOT
+from stac_rucio_sync.mapping.item import STRUCTURAL_RELATIONS
+from stac_rucio_sync.model import JsonObject
+
+_JSON = "application/json"
+_UPWARD = frozenset({"root", "parent", "collection", "self"})
+_DOWNWARD = frozenset({"item", "child"})
+
+
+def with_own_links(stac: Mapping[str, Any], before: Mapping[str, Any] | None) -> JsonObject:
+    """Return an object as it was given, but with the catalogue's links as they were before, or none yet."""
+    links = stac.get("links")
+    own = [
+        dict(link)
+        for link in (links if isinstance(links, list) else ())
+        if isinstance(link, Mapping) and link.get("rel") not in STRUCTURAL_RELATIONS and "href" in link
+    ]
+    kept = [link for link in (before or {}).get("links", ()) if link.get("rel") in STRUCTURAL_RELATIONS]
+    return {name: value for name, value in stac.items() if name != "links"} | {"links": kept + own}
+
+
+def with_links_to_members(stac: JsonObject, home: Page) -> JsonObject:
+    """Return a home with links to its members as they are now; links of its own to others stay."""
+    made = home.links()
+    hrefs = home.linked | {link["href"] for link in made}
+    own = [link for link in stac["links"] if link.get("rel") not in _DOWNWARD or link["href"] not in hrefs]
+    return stac | {"links": own + made}
+
+
+def with_links_upward(stac: JsonObject, path: str, parent: str, collection: str | None) -> JsonObject:
+    """Return the object at a path with links to root, parent and collection, which are paths."""
+    upward = [
+        {"rel": rel, "href": relative_href(above, path), "type": _JSON}
+        for rel, above in (("root", ROOT), ("parent", parent), ("collection", collection))
+        if above is not None
+    ]
+    return stac | {"links": upward + [link for link in stac["links"] if link.get("rel") not in _UPWARD]}
+
+
+def with_sums(stac: JsonObject, said: Mapping[str, Any], members: Summed) -> JsonObject:
+    """Return a collection with extents and summaries of what it said of itself and of its members."""
+    summed = extents.total([extents.stated(said), members])
+    if not summed.items:
+        return stac | {"extent": said.get("extent") or extents.extent(summed)}
+    made = stac | {"extent": extents.extent(summed)}
+    summaries = extents.summaries(summed)
+    if said.get("summaries") or summaries:
+        made["summaries"] = (said.get("summaries") or {}) | summaries
+    return made
+
+
+def title_of(stac: Mapping[str, Any]) -> str | None:
+    """Return what a link to an object calls it."""
+    title = stac.get("title") or (stac.get("properties") or {}).get("title")
+    return title if isinstance(title, str) else None
