@@ -131,10 +131,10 @@ class ReplicaAlternates:
         held = self._lookup.held(items)
         locality = self._locality(self._lookup.topology())
         view = locality.seen_from(locality.place(**where))
+        # All that may fail comes before the first item is changed: distances may still be asked for here.
+        order = {file.did: view.ranked(file.replicas) for one in held.values() for file in one.files}
         return sum(
-            write_alternates(item, held[item.key], view.ranked, self._choice, settings)
-            for item in items
-            if item.key in held
+            write_alternates(item, held[item.key], order, self._choice, settings) for item in items if item.key in held
         )
 
     def _locality(self, topology: Topology) -> Locality:

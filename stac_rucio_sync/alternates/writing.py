@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from stac_rucio_sync.alternates.choice import Choice, Shown
@@ -11,7 +11,7 @@ from stac_rucio_sync.alternates.seen import SeenAsset, SeenItem
 from stac_rucio_sync.locality import Ranked
 from stac_rucio_sync.mapping.checksums import stated_checksums
 from stac_rucio_sync.mapping.hrefs import Location, replica_url
-from stac_rucio_sync.model import HeldFile, HeldItem, JsonObject, Replica
+from stac_rucio_sync.model import Did, HeldFile, HeldItem, JsonObject
 from stac_rucio_sync.settings import Settings
 
 LOG = logging.getLogger(__name__)
@@ -36,10 +36,11 @@ _ACCESS: Final = ("auth:", "storage:")
 _MD5: Final = "d50110"
 """Code and length of an MD5 as a multihash."""
 
-Rank = Callable[[Sequence[Replica]], Sequence[Ranked]]
+Order = Mapping[Did, Sequence[Ranked]]
+"""The replicas of files, nearest first."""
 
 
-def write_alternates(item: SeenItem, held: HeldItem, rank: Rank, choice: Choice, settings: Settings) -> bool:
+def write_alternates(item: SeenItem, held: HeldItem, order: Order, choice: Choice, settings: Settings) -> bool:
     """Write the replicas of an item's files into its assets, nearest first.
 
     Every shown replica has an entry in ``alternate``, that at the asset's own address too: so the order is whole.
@@ -51,8 +52,8 @@ def write_alternates(item: SeenItem, held: HeldItem, rank: Rank, choice: Choice,
         The item, changed in place.
     held
         What the lake holds of it.
-    rank
-        Puts replicas in their order.
+    order
+        The order of the replicas of each file.
     choice
         Which of them are shown.
     settings
@@ -69,7 +70,7 @@ def write_alternates(item: SeenItem, held: HeldItem, rank: Rank, choice: Choice,
     for asset in item.assets:
         file = files.get(asset.key)
         if file is not None and _is_sound(asset, file, item):
-            written |= _Alternates(asset, file, item, settings).write(choice, rank, schemes)
+            written |= _Alternates(asset, file, item, settings).write(order[file.did], choice, schemes)
     if written:
         item.declare(ALTERNATE_ASSETS, instead_of=_HOME + "alternate-assets/")
         if not item.declared(_HOME + "file/"):
@@ -141,9 +142,9 @@ class _Alternates:
         found = replica_url(href, fields, self._asset.media_type, self._item.as_item(), self._settings)
         return self._rses.get(found.pfn) if isinstance(found, Location) else None
 
-    def write(self, choice: Choice, rank: Rank, schemes: _StorageSchemes) -> bool:
+    def write(self, ranked: Sequence[Ranked], choice: Choice, schemes: _StorageSchemes) -> bool:
         """Write; return whether anything was to be written."""
-        shown = choice.shown(rank(self._file.replicas))
+        shown = choice.shown(ranked)
         if not shown and not self._ours:
             return False
         entries = {one.ranked.replica.rse: self._entry(one, schemes) for one in shown}

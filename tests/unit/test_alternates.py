@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from stac_rucio_sync.alternates import ReplicaAlternates
 from stac_rucio_sync.errors import FatalError, TransientError, UsageError
-from stac_rucio_sync.model import HeldItem, Replica
+from stac_rucio_sync.model import HeldItem, Replica, Topology
 from tests.stac_schemas import ALTERNATES, FILE, STORAGE, check_alternates
-from tests.unit.alternates_lake import MD5, ORIGIN, HeldLake, address, held_file, held_item, stac_item
+from tests.unit.alternates_lake import MD5, ORIGIN, TOPOLOGY, HeldLake, address, held_file, held_item, stac_item
 
 EVERYWHERE = ("ARCHIVE", "SANFRANCISCO-DISK", "SYDNEY-DISK", "VIENNA-DISK")
 NEAREST_TO = {
@@ -389,6 +389,29 @@ def test_a_look_up_that_fails_is_an_error_and_the_page_stays_whole(error: Except
         ReplicaAlternates(held)(page)
     with pytest.warns(UserWarning, match=f"none is annotated.*{error}"):
         ReplicaAlternates(held, on_error="warn")(page)
+    assert page == before
+
+
+class NoDistances(Mapping[tuple[str, str], int]):
+    """Distances that cannot be had when they are needed."""
+
+    def __getitem__(self, way: tuple[str, str]) -> int:
+        raise TransientError(f"no answer for {way}")
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def test_a_distance_that_cannot_be_had_leaves_the_page_whole() -> None:
+    first = held_item(held_file("image", [], "j"), item="j")
+    held = HeldLake([first, *lake().items], known=Topology(TOPOLOGY.rses, NoDistances()))
+    page = {"type": "FeatureCollection", "features": [stac_item("j"), stac_item()]}
+    before = copy.deepcopy(page)
+    with pytest.raises(TransientError, match="no answer for"):
+        ReplicaAlternates(held, site="vienna")(page)
     assert page == before
 
 
