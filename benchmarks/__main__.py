@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from benchmarks.alternates import alternates
 from benchmarks.figures import Figure
 from benchmarks.growth import memory, through
 from benchmarks.mapping import mapping, unchanged
 from benchmarks.registering import registering
 from benchmarks.rows import rows
-from benchmarks.tap import tap
+from benchmarks.tap import ROWS, tap
 from benchmarks.trigger import trigger
 from benchmarks.verify import verify
 from stac_rucio_sync.lake import Lake, running_settings
@@ -27,6 +29,7 @@ BENCHMARKS: dict[str, Callable[[Settings], list[Figure]]] = {
     "registering": registering,
     "verify": verify,
     "tap": tap,
+    "alternates": alternates,
 }
 LONG: dict[str, Callable[[Settings], list[Figure]]] = {"memory": memory, "through": through}
 """Ten minutes each: run where they are named."""
@@ -38,6 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*EVERY, []], metavar="NAME", help=", ".join(EVERY))
     parser.add_argument("--home", type=Path, default=default_home().with_name("bench-lake"), help="home of the lake")
+    parser.add_argument("--rows", type=int, default=ROWS, help="rows of ObsCore that `tap` is measured on")
     arguments = parser.parse_args()
     lake = Lake(arguments.home, say=lambda step: print(step, file=sys.stderr))
     lake.reset()
@@ -46,7 +50,8 @@ def main() -> None:
         settings = load_settings(lake_settings=running_settings(arguments.home))
         figures = []
         for name in arguments.names or BENCHMARKS:
-            for figure in EVERY[name](settings):
+            benchmark = partial(tap, rows=arguments.rows) if name == "tap" else EVERY[name]
+            for figure in benchmark(settings):
                 print(figure, flush=True)
                 figures.append(figure)
     finally:
