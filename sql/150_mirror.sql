@@ -17,7 +17,6 @@ CREATE TABLE IF NOT EXISTS lake.mirror (
     since timestamptz,
     last_event timestamptz,
     polled_to timestamptz,
-    turn_began timestamptz,
     turn_scope text,
     turn_name text
 );
@@ -29,7 +28,6 @@ COMMENT ON COLUMN lake.mirror.rucio_said IS 'what it said, or failed to say, whe
 COMMENT ON COLUMN lake.mirror.since IS 'since when rucio_ok is what it is';
 COMMENT ON COLUMN lake.mirror.last_event IS 'when Hermes sent something last';
 COMMENT ON COLUMN lake.mirror.polled_to IS 'by Rucio''s clock: what changed before is in the mirror';
-COMMENT ON COLUMN lake.mirror.turn_began IS 'when the present pass over all files began';
 COMMENT ON COLUMN lake.mirror.turn_name IS 'the last file, with turn_scope, that the present pass has compared';
 
 INSERT INTO lake.mirror DEFAULT VALUES ON CONFLICT DO NOTHING;

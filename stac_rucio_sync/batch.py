@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from stac_rucio_sync.errors import ItemError, RefusedError
 from stac_rucio_sync.mapping import map_item
@@ -146,25 +147,40 @@ class Effects:
         self._tables = tables
         self._lake = lake
         self._by_trigger = settings.rucio.metadata == "postgres"
+        self._measured: set[str] = set()
 
     def apply(self, work: BatchWork, end: ReadEnd | None) -> BatchOutcome:
         """Register a batch in Rucio, then commit its rows and states, and with the last batch the end of the read."""
         outcome = BatchOutcome()
         wanted = self._mapper.map(work, outcome)
         settled: list[Settled] = []
+        asked = self._tables.clock() if wanted else None
         for (one, _), registered in zip(wanted, self._lake.register(wanted) if wanted else (), strict=True):
             if registered.refused is not None:
                 outcome.set_aside(work, one.key, registered.refused)
             else:
                 settled.append(Settled(_as_registered(one, registered), registered))
         if settled:
-            self._tables.upsert_rses(self._lake.known_rses())
+            self._record_rses()
         if self._by_trigger:
             settled = self._as_the_trigger_made(work, settled, outcome)
-        self._commit(work, settled, end, outcome)
+        self._commit(work, settled, end, outcome, asked)
         for quarantined in outcome.quarantined:
             outcome.remark(f"quarantined: {quarantined.reason}")
         return outcome
+
+    def _record_rses(self) -> None:
+        """Record the RSEs that were met; of one that the tables do not know yet, how far all others are from it."""
+        met = self._lake.known_rses()
+        self._tables.upsert_rses(met)
+        new = {rse.rse for rse in met} - self._measured
+        if not new:
+            return
+        self._measured |= new
+        if unmeasured := self._tables.without_distances(new):
+            rses, distances = self._lake.distances_from(unmeasured)
+            self._tables.upsert_rses(rses)
+            self._tables.upsert_distances(distances)
 
     def _as_the_trigger_made(self, work: BatchWork, settled: Sequence[Settled], outcome: BatchOutcome) -> list[Settled]:
         """Return the items whose ObsCore row is what is wanted, now that their metadata are written.
@@ -183,23 +199,32 @@ class Effects:
         outcome.rows += len(same)
         return same
 
-    def _commit(self, work: BatchWork, settled: Sequence[Settled], end: ReadEnd | None, outcome: BatchOutcome) -> None:
+    def _commit(
+        self,
+        work: BatchWork,
+        settled: Sequence[Settled],
+        end: ReadEnd | None,
+        outcome: BatchOutcome,
+        asked: datetime | None,
+    ) -> None:
         """Commit in one transaction; where the database refuses a row, halve until the guilty item is found."""
         quarantined = [*work.quarantined, *outcome.quarantined]
         if end is not None and Fate.FAILED in outcome.fates.values():
             end = replace(end, cursor=None)  # what failed must be read again
         try:
-            outcome.rows += self._tables.commit(work.source, settled, quarantined, end, write_rows=not self._by_trigger)
+            outcome.rows += self._tables.commit(
+                work.source, settled, quarantined, end, write_rows=not self._by_trigger, asked=asked
+            )
         except RefusedError as error:
             if not settled:
                 raise
             if len(settled) == 1:
                 outcome.set_aside(work, settled[0].wanted.key, f"the database refuses its row: {error}")
-                self._commit(work, [], end, outcome)
+                self._commit(work, [], end, outcome, asked)
             else:
                 half = len(settled) // 2
-                self._commit(work, settled[:half], None, outcome)
-                self._commit(work, settled[half:], end, outcome)
+                self._commit(work, settled[:half], None, outcome, asked)
+                self._commit(work, settled[half:], end, outcome, asked)
             return
         for one in settled:
             outcome.count(one.wanted)

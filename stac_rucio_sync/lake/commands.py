@@ -60,7 +60,7 @@ def _port_options(command: Any) -> Any:  # noqa: ANN401 - a decorator of click c
     type=click.Choice(["json", "postgres"]),
     help="Rucio's metadata plugin. Default: as it was, at first json.",
 )
-@click.option("--events-url", help="Post Rucio's events as NDJSON to this URL; '' to stop. Default: as it was.")
+@click.option("--events-url", help="Post Rucio's events as NDJSON to this URL; '' for `watch`. Default: as it was.")
 @_port_options
 def up(home: Path | None, metadata: Metadata | None, events_url: str | None, **ports: int | None) -> None:
     """Start the lake, making what is missing.

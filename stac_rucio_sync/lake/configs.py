@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 
 from stac_rucio_sync.lake.cluster import DATABASE, database_url
-from stac_rucio_sync.lake.home import LakeHome, LakeState
+from stac_rucio_sync.lake.home import WATCH_PORT, WATCH_SENDER, LakeHome, LakeState
 
 SCHEMA = "dev"
 _NO_CACHE = "127.0.0.1:1"  # closed: without an address Rucio would take any memcached on the standard port
@@ -47,7 +47,7 @@ def server_config(home: LakeHome, state: LakeState, *, cached: bool) -> str:
         "policy": {"package": "rucio_policy", **_POLICY},
         "cache": {"url": f"127.0.0.1:{state.ports['memcached']}" if cached else _NO_CACHE},
         "conveyor": {"scheme": "file,http,https", "transfertool": "lake"},
-        "hermes": _hermes(state.events_url),
+        "hermes": _hermes(state),
     }
     if state.metadata == "postgres":
         sections["metadata"] = {
@@ -67,10 +67,15 @@ def server_config(home: LakeHome, state: LakeState, *, cached: bool) -> str:
 _POLICY = {"permission": "generic", "schema": "generic", "lfn2pfn_algorithm_default": "hash"}
 
 
-def _hermes(events_url: str) -> dict[str, str]:
-    if not events_url:
-        return {"services_list": ""}
-    return {"services_list": "elastic", "elastic_endpoint": events_url}
+def _hermes(state: LakeState) -> dict[str, str]:
+    if state.events_url:
+        return {"services_list": "elastic", "elastic_endpoint": state.events_url}
+    return {
+        "services_list": "elastic",
+        "elastic_endpoint": f"http://127.0.0.1:{state.ports[WATCH_PORT]}/events",
+        "elastic_username": "hermes",
+        "elastic_password": state.passwords[WATCH_SENDER],
+    }
 
 
 def alembic_config(state: LakeState) -> str:
@@ -119,7 +124,7 @@ def client_config(home: LakeHome, state: LakeState, account: str) -> str:
 def settings_toml(home: LakeHome, state: LakeState) -> str:
     """Return the settings layer of a running lake (see `stac_rucio_sync.settings`). It holds passwords."""
     port = state.ports["postgres"]
-    tables: dict[str, Mapping[str, str | bool]] = {
+    tables: dict[str, Mapping[str, str | bool | int]] = {
         "database": {
             "url": database_url("lake_ingest", state.passwords, port),
             "admin_url": database_url("postgres", state.passwords, port),
@@ -130,8 +135,9 @@ def settings_toml(home: LakeHome, state: LakeState) -> str:
         "rucio": {"config": str(home.client_config("ingest")), "account": "ingest", "metadata": state.metadata},
         "origins": {"create": True},
         "tap": {"results_folder": str(home.path / "tap-jobs")},  # not shared with the jobs of another database
+        "watch": {"port": state.ports[WATCH_PORT], "token": state.passwords[WATCH_SENDER]},
     }
-    # A JSON string or boolean is a TOML one too.
+    # A JSON string, boolean or number is a TOML one too.
     return "\n".join(
         f"[{name}]\n" + "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in table.items())
         for name, table in tables.items()

@@ -25,7 +25,11 @@ PROJECT_FOLDER = "stac-rucio-sync"
 
 ACCOUNTS = ("root", "ingest", "alice")
 DATABASE_ROLES = ("postgres", "rucio", "lake_ingest", "lake_reader", "lake_query", "lake_jobs")
-PORT_NAMES = ("postgres", "rucio", "memcached", "origin", "vienna", "sydney", "sanfrancisco")
+PORT_NAMES = ("postgres", "rucio", "memcached", "origin", "vienna", "sydney", "sanfrancisco", "watch")
+#: The port that `stac-rucio-sync watch` takes events at: no server of the lake listens there.
+WATCH_PORT = "watch"
+#: Who sends it events, among the passwords.
+WATCH_SENDER = "hermes:watch"
 
 
 @dataclass(frozen=True)
@@ -118,13 +122,14 @@ class LakeState:
     Attributes
     ----------
     passwords : dict of str to str
-        Of the Rucio accounts (``account:NAME``) and the database roles (``role:NAME``); generated.
+        Of the Rucio accounts (``account:NAME``), the database roles (``role:NAME``) and the sender of events;
+        generated.
     ports : dict of str to int
         The ports of the last run, taken again when they are still free.
     metadata : str
         ``json`` or ``postgres``: which metadata plugin Rucio runs with.
     events_url : str
-        Where Rucio's events are posted as NDJSON; empty for nowhere.
+        Where Rucio's events are posted as NDJSON; empty for the watcher.
     bootstrapped : str
         Digest of the accounts and RSEs that were set up last.
     """
@@ -237,7 +242,8 @@ class LakeHome:
                 state = LakeState(**json.loads(self.state_file.read_text(encoding="utf-8")))
             except (ValueError, TypeError) as error:
                 raise FatalError(f"{self.state_file} cannot be read ({error}); `lake reset` starts afresh.") from error
-        for name in [f"account:{account}" for account in ACCOUNTS] + [f"role:{role}" for role in DATABASE_ROLES]:
+        accounts, roles = [f"account:{account}" for account in ACCOUNTS], [f"role:{role}" for role in DATABASE_ROLES]
+        for name in (*accounts, *roles, WATCH_SENDER):
             state.passwords.setdefault(name, secrets.token_urlsafe(24))
         return state
 

@@ -102,7 +102,7 @@ class Lake:
         ports : mapping of str to int, optional
             Fixed ports by the names of `stac_rucio_sync.lake.home.PORT_NAMES`; others are free ones, kept while free.
         events_url : str, optional
-            Where hermes posts Rucio's events as NDJSON; empty for nowhere; unset: as it was.
+            Where hermes posts Rucio's events as NDJSON; empty for the watcher; unset: as it was.
 
         Returns
         -------

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Mapping
 
 from stac_rucio_sync.errors import UsageError
-from stac_rucio_sync.lake.home import PORT_NAMES
+from stac_rucio_sync.lake.home import PORT_NAMES, WATCH_PORT
 
 
 def is_free(port: int) -> bool:
@@ -21,7 +21,7 @@ def is_free(port: int) -> bool:
 
 
 def choose_ports(last: Mapping[str, int], fixed: Mapping[str, int]) -> dict[str, int]:
-    """Choose a port for every server.
+    """Choose a port for every server, and one for the watcher, which may be listening there already.
 
     Parameters
     ----------
@@ -41,11 +41,12 @@ def choose_ports(last: Mapping[str, int], fixed: Mapping[str, int]) -> dict[str,
     if len(set(fixed.values())) < len(fixed):
         raise UsageError("Two servers cannot listen on one port.")
     for name, port in fixed.items():
-        if not is_free(port):
+        if name != WATCH_PORT and not is_free(port):
             raise UsageError(f"Port {port} (wanted for {name}) is in use.")
     chosen = dict(fixed)
     for name, port in last.items():
-        if name in PORT_NAMES and name not in chosen and port not in chosen.values() and is_free(port):
+        kept = name in PORT_NAMES and name not in chosen and port not in chosen.values()
+        if kept and (name == WATCH_PORT or is_free(port)):
             chosen[name] = port
     missing = [name for name in PORT_NAMES if name not in chosen]
     probes = [socket.socket() for _ in missing]

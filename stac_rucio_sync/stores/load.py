@@ -7,6 +7,7 @@ catalogue entries. All statements here are made of the table definitions and con
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -14,10 +15,12 @@ import psycopg
 from sqlalchemy import Table
 from sqlalchemy.pool import PoolProxiedConnection
 
+from stac_rucio_sync.model import Did
+from stac_rucio_sync.stores.replica_rows import MirrorChanges, write_replicas
 from stac_rucio_sync.stores.rows import Row, Rows
 from stac_rucio_sync.stores.tables import EPN, FILE, ITEM, LINK, OBSCORE, REPLICA, RSE, loaded_columns
 
-_STAMPS: Mapping[str, str] = {"item": "last_synced", "replica": "updated"}
+_STAMPS: Mapping[str, str] = {"item": "last_synced"}
 """The column of a table that tells when a row was last written."""
 _ALWAYS_WRITTEN = frozenset({"item"})
 """Tables whose rows are stamped even when nothing else changed."""
@@ -35,10 +38,6 @@ _KNOWN_FILES = """
     SELECT t.collection, t.id, t.asset, t.scope, t.name FROM unnest(%s::text[], %s::text[]) AS k(collection, id),
         LATERAL (SELECT * FROM lake.file WHERE (collection, id) = (k.collection, k.id) OFFSET 0) t
 """
-_KNOWN_REPLICAS = """
-    SELECT t.scope, t.name, t.rse FROM unnest(%s::text[], %s::text[]) AS k(scope, name),
-        LATERAL (SELECT * FROM lake.replica WHERE (scope, name) = (k.scope, k.name) OFFSET 0) t
-"""
 _DROP_LINKS = """
     DELETE FROM lake.link t USING unnest(%s::text[], %s::text[], %s::text[]) AS k(collection, id, name)
     WHERE (t.collection, t.id, t.name) = (k.collection, k.id, k.name)
@@ -47,14 +46,16 @@ _DROP_FILES = """
     DELETE FROM lake.file t USING unnest(%s::text[], %s::text[], %s::text[]) AS k(collection, id, asset)
     WHERE (t.collection, t.id, t.asset) = (k.collection, k.id, k.asset)
 """
-_DROP_REPLICAS = """
-    DELETE FROM lake.replica t USING unnest(%s::text[], %s::text[], %s::text[]) AS k(scope, name, rse)
-    WHERE (t.scope, t.name, t.rse) = (k.scope, k.name, k.rse)
-"""
 _DROP_REPLICAS_OF_NO_FILE = """
     DELETE FROM lake.replica t USING unnest(%s::text[], %s::text[]) AS k(scope, name)
     WHERE (t.scope, t.name) = (k.scope, k.name)
         AND NOT EXISTS (SELECT FROM lake.file f WHERE (f.scope, f.name) = (t.scope, t.name))
+"""
+_WRITE_DISTANCES = """
+    INSERT INTO lake.rse_distance AS t (source, destination, distance)
+    SELECT * FROM unnest(%s::text[], %s::text[], %s::integer[])
+    ON CONFLICT (source, destination) DO UPDATE SET distance = EXCLUDED.distance
+    WHERE t.distance <> EXCLUDED.distance
 """
 _DROP_OBSCORE = "DELETE FROM lake.obscore WHERE obs_publisher_did = ANY(%s)"
 _DROP_EPN = "DELETE FROM lake.epn WHERE obs_publisher_did = ANY(%s)"
@@ -88,7 +89,7 @@ class Load:
             self._connection.commit()
             self._staged.update(table.name for table in missing)
 
-    def write_batch(self, rows: Rows, *, write_rows: bool) -> int:
+    def write_batch(self, rows: Rows, *, write_rows: bool, asked: datetime | None = None) -> int:
         """Make the tables hold exactly this of a batch of items.
 
         Parameters
@@ -97,6 +98,8 @@ class Load:
             What `rows_of` gives. The replicas of each file named in them are taken to be all that it has.
         write_rows
             False where a trigger writes the ObsCore rows.
+        asked
+            When Rucio was asked for the replicas, by the database's clock; None: now.
 
         Returns
         -------
@@ -106,9 +109,9 @@ class Load:
         wanted = {table: these for table, these in rows.items() if these and (table is not OBSCORE or write_rows)}
         self._stage(wanted)
         orphans = self._drop_what_is_not_wanted(rows, write_rows=write_rows)
+        written = {table: self._write(table, these) for table, these in wanted.items() if table is not REPLICA}
         if REPLICA in wanted:
-            self._drop_replicas(rows[REPLICA])
-        written = {table: self._write(table, these) for table, these in wanted.items()}
+            write_replicas(self._connection, {Did(*row[:2]) for row in rows[REPLICA]}, rows[REPLICA], asked)
         if orphans:
             self._connection.execute(_DROP_REPLICAS_OF_NO_FILE, _columns(orphans, 2))
         return written.get(OBSCORE, 0) + written.get(EPN, 0)
@@ -135,11 +138,13 @@ class Load:
             execute(_DROP_FILES, _columns(files, 3))
         return {file[3:] for file in files}
 
-    def _drop_replicas(self, replicas: Sequence[Row]) -> None:
-        """Delete the replicas that files had and, by Rucio's answer, have no more."""
-        known = self._connection.execute(_KNOWN_REPLICAS, _columns({row[:2] for row in replicas}, 2))
-        if gone := set(known) - {row[:3] for row in replicas}:
-            self._connection.execute(_DROP_REPLICAS, _columns(gone, 3))
+    def prepare_replicas(self) -> None:
+        """Make what `write_replicas` needs; it ends the transaction, so it comes first."""
+        self._stage([REPLICA])
+
+    def write_replicas(self, dids: Iterable[Did], rows: Sequence[Row], asked: datetime | None) -> MirrorChanges:
+        """Make the mirror hold exactly these replicas of files; see `stac_rucio_sync.stores.replica_rows`."""
+        return write_replicas(self._connection, dids, rows, asked)
 
     def differing(self, rows: Rows) -> list[tuple[Any, ...]]:
         """Return of each ObsCore row that is not there in the same words: its key, if it is missing, else where."""
@@ -162,6 +167,13 @@ class Load:
                 for row in rows:
                     copy.write_row(row)
             return cursor.execute(upsert_statement(table)).rowcount
+
+
+def write_distances(connection: psycopg.Connection[Any], distances: Mapping[tuple[str, str], int]) -> int:
+    """Add or bring up to date distances by (source, destination); return how many were not there already."""
+    ordered = sorted(distances)
+    values = [*_columns(ordered, 2), [distances[way] for way in ordered]]
+    return connection.execute(_WRITE_DISTANCES, values).rowcount
 
 
 def stage_statement(table: Table) -> str:

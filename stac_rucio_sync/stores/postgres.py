@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import Any, TypeVar
 
 import psycopg
@@ -21,7 +22,7 @@ from stac_rucio_sync.model import (
     Rse,
     Settled,
 )
-from stac_rucio_sync.stores.load import Load
+from stac_rucio_sync.stores.load import Load, write_distances
 from stac_rucio_sync.stores.quarantine import keep, release, set_aside
 from stac_rucio_sync.stores.removal import Removals
 from stac_rucio_sync.stores.rows import Rows, plain_keys, plain_rows, plain_text, rows_of, rse_rows
@@ -38,6 +39,7 @@ from stac_rucio_sync.stores.statements import (
     START,
     STATES,
     TRIGGER_THERE,
+    WITHOUT_DISTANCES,
 )
 
 T = TypeVar("T")
@@ -62,7 +64,7 @@ class PostgresStore:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
         self.removals = Removals(sessions)
-        self._rses: frozenset[Rse] = frozenset()
+        self._rses: dict[str, Rse] = {}
         self._sources: set[str] = set()
 
     @classmethod
@@ -163,6 +165,11 @@ class PostgresStore:
 
     # ----------------------------------------------------------------------------------------------- what is written
 
+    def clock(self) -> datetime:
+        """Return the time by the clock that all writers share (UTC)."""
+        now: datetime = self._rows("SELECT clock_timestamp()", [])[0][0]
+        return now
+
     def commit(
         self,
         source: str,
@@ -171,6 +178,7 @@ class PostgresStore:
         end: ReadEnd | None = None,
         *,
         write_rows: bool = True,
+        asked: datetime | None = None,
     ) -> int:
         """Write a batch in one transaction: rows, files, links, replicas, state, quarantine, and the end of a read.
 
@@ -188,6 +196,9 @@ class PostgresStore:
             the quarantine that the run did not meet are gone.
         write_rows
             False where a trigger is the only writer of ObsCore rows.
+        asked
+            When Rucio was asked for the replicas, by `clock`: where somebody asked later and wrote first, the mirror
+            of replicas stays as it is. None: now.
 
         Returns
         -------
@@ -207,7 +218,7 @@ class PostgresStore:
             with self._sessions.transaction() as (connection, pooled):
                 written = 0
                 if settled:
-                    written = Load(connection, pooled).write_batch(these, write_rows=write_rows)
+                    written = Load(connection, pooled).write_batch(these, write_rows=write_rows, asked=asked)
                     release(connection, [one.wanted.key for one in settled])
                 if source not in self._sources:
                     connection.execute("INSERT INTO lake.source (name) VALUES (%s) ON CONFLICT DO NOTHING", [source])
@@ -268,16 +279,30 @@ class PostgresStore:
 
     def upsert_rses(self, rses: Iterable[Rse]) -> None:
         """Add RSEs, or bring them up to date; costs nothing when they are those of the last call."""
-        these = frozenset(rses)
-        if these <= self._rses:
+        these = {rse.rse: rse for rse in rses}
+        if these.items() <= self._rses.items():
             return
 
         def write(rows: Rows) -> None:
             with self._sessions.transaction() as (connection, pooled):
                 Load(connection, pooled).write_rses(rows)
 
-        self._written(write, rse_rows(these))
-        self._rses = these
+        self._written(write, rse_rows(these.values()))
+        self._rses |= these
+
+    def without_distances(self, rses: Iterable[str]) -> set[str]:
+        """Return those RSEs that no distance to another is known of."""
+        return {rse for (rse,) in self._rows(WITHOUT_DISTANCES, [sorted(rses)])}
+
+    def upsert_distances(self, distances: Mapping[tuple[str, str], int]) -> None:
+        """Add distances between RSEs, by (source, destination), or bring them up to date."""
+
+        def write() -> None:
+            with self._sessions.transaction() as (connection, _):
+                write_distances(connection, distances)
+
+        if distances:
+            self._sessions.call(write)
 
     @contextmanager
     def lock_source(self, name: str, *, kind: str | None = None, location: str | None = None) -> Iterator[None]:

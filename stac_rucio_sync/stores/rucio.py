@@ -10,18 +10,18 @@ import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any
 
 import orjson
 
 from stac_rucio_sync.errors import FatalError, RefusedError
 from stac_rucio_sync.model import Did, Found, Registered, Rse, Wanted
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.origins import ORIGIN_ATTRIBUTE, OriginRses
+from stac_rucio_sync.stores.origins import OriginRses
 from stac_rucio_sync.stores.refusals import DeniedError, ExistsError, MissingError
 from stac_rucio_sync.stores.rucio_calls import DIDS_PER_CALL, RucioCalls, did_json, in_calls
 from stac_rucio_sync.stores.rucio_removal import RucioRemoval
 from stac_rucio_sync.stores.rucio_replicas import Placed, RucioReplicas, place, replicas_of
+from stac_rucio_sync.stores.rucio_topology import RucioTopology, Way, ways
 
 Pair = tuple[Wanted, Found | None]
 
@@ -39,6 +39,7 @@ class RucioStore:
         self._calls = RucioCalls(settings.rucio)
         self._origins = OriginRses(settings.origins, self._calls)
         self._replicas = RucioReplicas(self._calls, self._origins)
+        self._topology = RucioTopology(self._calls)
         self.removal = RucioRemoval(self._calls, self._origins, self._replicas)
         self._lock = threading.Lock()
         self._scopes: set[str] = set()
@@ -274,36 +275,22 @@ class RucioStore:
         with self._lock:
             self._met |= met
 
+    def distances_from(self, sources: Collection[str]) -> tuple[list[Rse], dict[Way, int]]:
+        """Return all RSEs as Rucio describes them now, and how far the others are declared from some of them.
+
+        One request where the account may export, else one for each RSE and one for each distance.
+        """
+        exported = self._topology.exported()
+        if exported is not None:
+            near = {way: distance for way, distance in exported.distances.items() if way[0] in sources}
+            return list(exported.rses.values()), near
+        rses = self.rses()
+        asked = self._topology.distances(ways(sources, {rse.rse: rse for rse in rses}))
+        return rses, {way: distance for way, distance in asked.items() if distance is not None}
+
     def _ask_rses(self, only: set[str] | None) -> dict[str, Rse]:
-        described = {}
-        for row in self._calls.send("list_rses"):
-            name = row["rse"]
-            if only is None or name in only:
-                attributes = self._calls.send("list_rse_attributes", name)
-                described[name] = _rse(row, attributes)
-        return described
-
-
-def _rse(row: Mapping[str, Any], attributes: Mapping[str, Any]) -> Rse:
-    return Rse(
-        rse=row["rse"],
-        deterministic=row["deterministic"],
-        rse_type=row["rse_type"],
-        available_read=row["availability_read"],
-        site=attributes.get("site"),
-        latitude=_degrees(attributes.get("latitude", row["latitude"]), 90),
-        longitude=_degrees(attributes.get("longitude", row["longitude"]), 180),
-        origin=attributes.get(ORIGIN_ATTRIBUTE),
-    )
-
-
-def _degrees(value: object, limit: int) -> float | None:
-    """Return an angle; attributes are free text, and nonsense in them is no position."""
-    try:
-        angle = float(value)  # type: ignore[arg-type] # anything else is a TypeError, handled below
-    except (TypeError, ValueError):
-        return None
-    return angle if abs(angle) <= limit else None
+        listed = self._topology.listed()
+        return self._topology.described(row for name, row in listed.items() if only is None or name in only)
 
 
 def _names_other_scopes(wanted: Wanted) -> bool:

@@ -144,14 +144,7 @@ class RucioReplicas:
                 resolve_parents=parents,
             )
             for file in answer:
-                held[Did(file["scope"], file["name"])] = Held(
-                    file["bytes"],
-                    file["adler32"],
-                    file["md5"],
-                    {rse: tuple(map(without_default_port, pfns)) for rse, pfns in file["rses"].items()},
-                    file.get("states", {}),
-                    tuple(file.get("parents", ())),
-                )
+                held[Did(file["scope"], file["name"])] = held_of(file)
         return held
 
     def drop_stale(self, batch: Mapping[int, Placed], held: Mapping[Did, Held]) -> dict[int, str]:
@@ -251,6 +244,18 @@ class RucioReplicas:
             for did in dids if len(dids) > 1 else ():
                 self._delete(rse, [did])
         return None
+
+
+def held_of(row: Mapping[str, Any]) -> Held:
+    """Return what a line of Rucio's ``list_replicas`` says of a file."""
+    return Held(
+        row["bytes"],
+        row["adler32"],
+        row["md5"],
+        {rse: tuple(map(without_default_port, pfns)) for rse, pfns in row["rses"].items()},
+        row.get("states", {}),
+        tuple(row.get("parents", ())),
+    )
 
 
 def replicas_of(placed: Placed, held: Mapping[Did, Held]) -> tuple[Replica, ...]:

@@ -58,3 +58,8 @@ SET_ASIDE_BY_TRIGGER = """
     SELECT position, reason FROM lake.quarantine
     WHERE source = 'rucio:metadata' AND position = ANY (%s::text[]) AND id IS NULL
 """
+
+WITHOUT_DISTANCES = """
+    SELECT k.rse FROM unnest(%s::text[]) AS k(rse)
+    WHERE NOT EXISTS (SELECT FROM lake.rse_distance d WHERE d.source = k.rse)
+"""

@@ -190,7 +190,6 @@ MIRROR = Table(
     _instant("since"),
     _instant("last_event"),
     _instant("polled_to"),
-    _instant("turn_began"),
     _text("turn_scope"),
     _text("turn_name"),
 )

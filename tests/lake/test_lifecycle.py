@@ -26,7 +26,7 @@ from stac_rucio_sync.errors import UsageError
 from stac_rucio_sync.lake import Lake, running_settings, sites
 from stac_rucio_sync.lake import lake as lake_module
 from stac_rucio_sync.lake import ports as ports_module
-from stac_rucio_sync.lake.home import cache_folder, default_home
+from stac_rucio_sync.lake.home import PORT_NAMES, cache_folder, default_home
 from stac_rucio_sync.lake.ports import choose_ports
 from stac_rucio_sync.settings import load_settings
 from tests.lake.rest import Account
@@ -115,7 +115,7 @@ def test_all_servers_listen_on_the_loopback_address_only(own_lake: Lake) -> None
             listening[int(port, 16)] = address
     # Little-endian 127.0.0.1.
     assert listening == dict.fromkeys(listening, "0100007F")
-    assert set(listening) >= {port for name, port in ports.items() if name != "memcached"}
+    assert set(listening) >= {port for name, port in ports.items() if name not in ("memcached", "watch")}
     tcp6 = Path("/proc/net/tcp6")
     lines = tcp6.read_text(encoding="ascii").splitlines()[1:] if tcp6.exists() else []
     assert not [line for line in lines if int(line.split()[1].partition(":")[2], 16) in ports.values()]
@@ -231,7 +231,7 @@ def test_a_home_of_two_sites_comes_up_with_three(own_lake: Lake, monkeypatch: py
         for module in (lake_module, sites):
             before.setattr(module, "SITES", sites.SITES[:2])
         for module in (ports_module, lake_module):
-            before.setattr(module, "PORT_NAMES", ("postgres", "rucio", "memcached", "origin", "vienna", "sydney"))
+            before.setattr(module, "PORT_NAMES", tuple(name for name in PORT_NAMES if name != "sanfrancisco"))
         assert len(old.up()["rses"]) == 2
         account_of(old, "ingest").add_origin("ORIGIN-OLD", "http://127.0.0.1:1", ("VIENNA-DISK", "SYDNEY-DISK"))
     try:

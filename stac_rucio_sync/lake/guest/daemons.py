@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -19,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from urllib.parse import urlsplit
 
 import transfer
 from dogpile.cache import make_region
@@ -42,6 +44,10 @@ BUSY_ROUND_SECONDS = 0.1
 RARE_SECONDS = 5.0
 #: A stuck rule is tried again after this time (Rucio's own default is 1800 s).
 REPAIR_AFTER_SECONDS = 300
+#: Events that nobody listened to for so long are dropped.
+EVENTS_KEPT = "1 hour"
+#: Hermes waits for an answer without end; one that takes longer is asked for again.
+EVENTS_TIMEOUT_SECONDS = 60.0
 ORIGIN_ATTRIBUTE = "origin"
 
 LOGGER = logging.getLogger("daemons")
@@ -61,6 +67,7 @@ SELECT EXISTS (SELECT 1 FROM dev.rules WHERE state = 'S') AS repairer,
        EXISTS (SELECT 1 FROM dev.replicas WHERE tombstone < now() AT TIME ZONE 'UTC') AS reaper,
        EXISTS (SELECT 1 FROM dev.messages) AS hermes
 """
+_EVENTS = "SELECT EXISTS (SELECT 1 FROM dev.messages) AS hermes"
 
 
 def has_work(query: str) -> list[str]:
@@ -130,12 +137,21 @@ def _origin_rses() -> list[str]:
 
 
 def run_hermes() -> None:
-    """Post Rucio's events, where somebody listens; else drop them, which nobody would ever fetch."""
-    if config_get("hermes", "elastic_endpoint", raise_exception=False, default=""):
-        once("hermes", hermes.run_once, bulk=1000)
-    else:
+    """Post Rucio's events, where somebody listens; drop those that nobody wanted for an hour."""
+    endpoint = urlsplit(config_get("hermes", "elastic_endpoint"))
+    try:
+        socket.create_connection((endpoint.hostname, endpoint.port or 80), timeout=1.0).close()
+    except OSError:
         with db_session(DatabaseOperationType.WRITE) as session:
-            session.execute(text("DELETE FROM dev.messages"))
+            old = "created_at < now() AT TIME ZONE 'UTC' - CAST(:kept AS interval)"
+            session.execute(text(f"DELETE FROM dev.messages WHERE {old}"), {"kept": EVENTS_KEPT})  # noqa: S608 - constants
+        return
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(EVENTS_TIMEOUT_SECONDS)
+    try:
+        once("hermes", hermes.run_once, bulk=1000)
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def daemons() -> dict[str, Callable[[], None]]:
@@ -183,6 +199,8 @@ class Rounds:
             if STOP.is_set():
                 break
             self.run(name)
+        if (names or rare) and not STOP.is_set() and has_work(_EVENTS):
+            self.run("hermes")  # what has just been done is told at once
         if not names:
             self._wait = ROUND_SECONDS
         elif names != self._last_names:

@@ -1,0 +1,135 @@
+"""What the watcher asks Rucio: what changed since, what is true of files now, and what RSEs say of themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from stac_rucio_sync.addresses import without_default_port
+from stac_rucio_sync.errors import FatalError, TransientError
+from stac_rucio_sync.model import Did, Replica
+from stac_rucio_sync.settings import Settings
+from stac_rucio_sync.stores.origins import OriginRses
+from stac_rucio_sync.stores.rucio_calls import RucioCalls, did_json, in_calls
+from stac_rucio_sync.stores.rucio_replicas import SCHEMES, Held, RucioReplicas, held_of, readable_first
+from stac_rucio_sync.stores.rucio_topology import RucioTopology
+
+Answer = TypeVar("Answer")
+
+ATTEMPTS = 2
+"""Tries of a call: a watcher says that Rucio is away and looks again later, and does not insist."""
+OVERLAP = timedelta(seconds=60)
+"""How long before the last look changes are asked for again: Rucio's transactions become visible when they end, with
+the time at which they began."""
+
+
+class _Complaining(RucioCalls):
+    """Remembers why the last call failed, if it did."""
+
+    complaint: str | None = None
+
+    def _repeatedly(self, call: Callable[[], Answer]) -> Answer:
+        try:
+            answer = super()._repeatedly(call)
+        except (TransientError, FatalError) as error:
+            self.complaint = str(error)
+            raise
+        self.complaint = None
+        return answer
+
+
+class RucioWatch:
+    """Looks at Rucio with any account that may read; may be used from several threads.
+
+    Parameters
+    ----------
+    settings
+        All settings; ``[rucio]`` is used. Nothing is read or sent before the first call.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        patience = min(ATTEMPTS, settings.rucio.attempts)
+        self._calls = _Complaining(settings.rucio.model_copy(update={"attempts": patience}))
+        self._replicas = RucioReplicas(self._calls, OriginRses(settings.origins, self._calls))
+        self.topology = RucioTopology(self._calls)
+
+    @property
+    def requests(self) -> int:
+        """HTTP requests sent so far, log-in and repetitions included."""
+        return self._calls.requests
+
+    @property
+    def complaint(self) -> str | None:
+        """Why the last call failed; None: it did not."""
+        return self._calls.complaint
+
+    @property
+    def clock(self) -> datetime:
+        """Rucio's time when it last answered this thread (UTC)."""
+        return self._calls.clock
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._calls.close()
+
+    def replicas(self, dids: Iterable[Did]) -> dict[Did, Held]:
+        """Return what Rucio holds of files, in every state: one call for 1,000. What it does not know is left out.
+
+        Raises
+        ------
+        TransientError
+            Rucio does not answer properly.
+        FatalError
+            Wrong credentials or configuration.
+        """
+        return self._replicas.read_back(dids)
+
+    def changed(self, containers: Iterable[Did], since: datetime, take: Callable[[Did, Held], None]) -> None:
+        """Give away files below containers with those of their replicas that changed; deletions are not among them.
+
+        Parameters
+        ----------
+        containers
+            The collections; one that Rucio does not know holds nothing.
+        since
+            By Rucio's clock; changes of the `OVERLAP` before it come again.
+        take
+            Takes a file with those of its replicas that changed; after a broken connection it begins anew.
+        """
+        for call in in_calls(containers):
+            self._calls.feed(
+                "list_replicas",
+                [did_json(did) for did in call],
+                schemes=SCHEMES,
+                all_states=True,
+                resolve_archives=False,
+                updated_after=since - OVERLAP,
+                take=lambda row: take(Did(row["scope"], row["name"]), held_of(row)),
+            )
+
+
+def mirrored(did: Did, held: Held | None, there: Mapping[str, Replica]) -> Sequence[Replica]:
+    """Return the rows of a file's replicas as they should be.
+
+    Parameters
+    ----------
+    did
+        The file.
+    held
+        What Rucio holds of it; None: nothing.
+    there
+        The rows that there are, by RSE: an address that Rucio still gives stays the one that is shown, and whether an
+        origin asks for credentials is what its item said, which Rucio does not know.
+    """
+    replicas = []
+    for rse, state in sorted(held.states.items()) if held is not None else ():
+        pfns = held.pfns.get(rse, ()) if held is not None else ()
+        row = there.get(rse)
+        if row is not None and (not pfns or without_default_port(row.pfn) in pfns):
+            replicas.append(Replica(did, rse, row.pfn, state, row.needs_login))
+        elif pfns:
+            replicas.append(
+                Replica(did, rse, min(pfns, key=readable_first), state, row is not None and row.needs_login)
+            )
+    return replicas

@@ -1,0 +1,77 @@
+"""Files asked of Rucio in bulk and written as Rucio tells them: what looks, events and rebuilds come down to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+from stac_rucio_sync.model import Did, Replica
+from stac_rucio_sync.stores.mirror_writes import MirrorWrites
+from stac_rucio_sync.stores.replica_rows import MirrorChanges
+from stac_rucio_sync.stores.rucio_calls import DIDS_PER_CALL
+from stac_rucio_sync.stores.rucio_watch import RucioWatch, mirrored
+
+
+class Comparison:
+    """Compares files of the mirror with Rucio.
+
+    Parameters
+    ----------
+    rucio
+        What Rucio is asked by.
+    mirror
+        What the mirror is written by.
+    write
+        False: count what would change, and write nothing.
+    """
+
+    def __init__(self, rucio: RucioWatch, mirror: MirrorWrites, *, write: bool = True) -> None:
+        self._rucio = rucio
+        self._mirror = mirror
+        self._write = write
+
+    def compare(self, files: Iterable[Did]) -> MirrorChanges:
+        """Make the mirror say of files what Rucio says now; files that no item has are passed over.
+
+        Raises
+        ------
+        TransientError
+            Rucio or the database does not answer; what is not compared yet stays as it is.
+        FatalError
+            One of them will not.
+        """
+        changes = MirrorChanges()
+        for part in in_parts(dict.fromkeys(files)):
+            changes += self._compare(part)
+        return changes
+
+    def _compare(self, files: Sequence[Did]) -> MirrorChanges:
+        asked = self._mirror.clock()  # before Rucio is asked: what changes meanwhile is a later answer's business
+        known = self._mirror.held(files)
+        if not known:
+            return MirrorChanges()
+        held = self._rucio.replicas(known)
+        wanted = {did: mirrored(did, held.get(did), there) for did, there in known.items()}
+        differing = {did: rows for did, rows in wanted.items() if {row.rse: row for row in rows} != known[did]}
+        if self._write:
+            return self._mirror.write(differing, asked)
+        changes = MirrorChanges()
+        for did, rows in differing.items():
+            changes += _difference(rows, known[did])
+        return changes
+
+
+def _difference(wanted: Sequence[Replica], there: dict[str, Replica]) -> MirrorChanges:
+    rows = {row.rse: row for row in wanted}
+    return MirrorChanges(
+        added=len(rows.keys() - there.keys()),
+        changed=sum(there.get(rse, row) != row for rse, row in rows.items()),
+        removed=len(there.keys() - rows.keys()),
+    )
+
+
+def in_parts(files: Iterable[Did], most: int = DIDS_PER_CALL) -> Iterator[list[Did]]:
+    """Cut files into what one call takes."""
+    rest = iter(files)
+    while part := list(islice(rest, most)):
+        yield part
