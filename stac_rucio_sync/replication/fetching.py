@@ -16,7 +16,15 @@ from stac_rucio_sync.model.rules import LakeFile
 from stac_rucio_sync.replication.choice import Asked, Choice, asked_batches
 from stac_rucio_sync.replication.holdings import Holdings
 from stac_rucio_sync.replication.manifest import FetchReport, FileFate, Line
-from stac_rucio_sync.replication.transfer import DamagedError, Expected, fetch, is_there, local_path, why_not
+from stac_rucio_sync.replication.transfer import (
+    DamagedError,
+    Expected,
+    discard_part,
+    fetch,
+    is_there,
+    local_path,
+    why_not,
+)
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.sources import Source
 from stac_rucio_sync.stores.rucio_download import RucioDownload
@@ -121,6 +129,7 @@ class Fetcher:
                 raise DamagedError(wrong)
             self._on_bytes(got.stat().st_size)
             got.replace(path)
+        discard_part(path)
 
     def _on_bytes(self, count: int) -> None:
         if self.stopped.is_set():

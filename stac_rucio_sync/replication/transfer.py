@@ -6,6 +6,7 @@ import hashlib
 import re
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -130,6 +131,19 @@ def fetch(http: Http, url: str, path: Path, expected: Expected, on_bytes: OnByte
         part.replace(path)
     except OSError as error:
         raise FatalError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        _drop_empty(part)
+
+
+def _drop_empty(part: Path) -> None:
+    with suppress(OSError):
+        if part.stat().st_size == 0:
+            part.unlink()
+
+
+def discard_part(path: Path) -> None:
+    """Throw away what an earlier try left of a file that has come by another way."""
+    path.with_name(path.name + _PART).unlink(missing_ok=True)
 
 
 def _usable(part: Path, expected: Expected) -> bool:
