@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from stac_rucio_sync.errors import FatalError, SyncError, TransientError
+from stac_rucio_sync.http import Patience
 from stac_rucio_sync.model import Change, Cursor, ItemKey, ItemRead, ItemRemoved, Report
 from stac_rucio_sync.settings import Rucio, Settings
 from stac_rucio_sync.sources import Reading, ReadOptions, Source, open_source
@@ -28,7 +29,7 @@ from tests.unit.loopback import Answer, as_json, serving
 
 pytestmark = pytest.mark.timeout(200)
 
-REAL_ITEMS, SIZED, MOST_ASSETS = 600, 150, 20
+REAL_ITEMS, SIZED, MOST_ASSETS = 300, 60, 12
 
 
 @dataclass
@@ -276,7 +277,9 @@ def test_a_failing_api_removes_nothing(bench: Removing) -> None:
         )
 
     with serving(answer) as server:
-        source = open_source(server.url, name="api", options=ReadOptions(full=True, kind="api", allow_private=True))
+        hasty = Patience(attempts=2, backoff=0.01)
+        options = ReadOptions(full=True, kind="api", allow_private=True, patience=hasty)
+        source = open_source(server.url, name="api", options=options)
         with pytest.raises(SyncError):
             bench.run(source, delete=True)
         assert any("token" in one.query for one in server.asked)
