@@ -25,7 +25,9 @@ _FORMS: Final = frozenset({"application/x-www-form-urlencoded", "multipart/form-
 _JAVA: Final = "text/html, image/gif, image/jpeg,"
 """How Java's own HTTP client, and with it TOPCAT, begins its Accept header where the program names no type."""
 _SORTS: Final = frozenset({"nearest_by_ip", "nearest_by_client", "random"})
-_PLACES: Final = ("SITE", "RSE", "LAT", "LON", "CLIENT_IP_ADDRESS")
+_PLACES: Final = frozenset({"SITE", "RSE", "LAT", "LON", "CLIENT_IP_ADDRESS"})
+_WISHES: Final = frozenset({"REPLICAS", "SORT", "RANKING", "MUST_INCLUDE_SODA"})
+_NO_WISHES: Final = Wishes()
 
 
 class NotAForm(Refusal):
@@ -47,11 +49,8 @@ class Asked:
     """Of the answer."""
     wishes: Wishes
     parameters: Parameters
-
-    @property
-    def names_place(self) -> bool:
-        """Whether the request says itself where its client is: else the answer depends on who asks."""
-        return any(map(self.parameters.many, _PLACES))
+    names_place: bool
+    """Whether it says itself where its client is: else the answer depends on who asks."""
 
     def place(self, locality: Locality, address: str | None) -> Place:
         """Return where the client is.
@@ -90,20 +89,22 @@ def read(request: Request, limits: Datalink) -> Asked:
     """
     parameters = _parameters(request, limits)
     ids = list(dict.fromkeys(parameters.many("ID")))
+    names = parameters.names()
     return Asked(
         ids=ids[: limits.max_ids],
         overflow=len(ids) > limits.max_ids,
         max_rows=parameters.whole_number("MAXREC"),
         media_type=media_type(response_format(parameters), request.headers.get("Accept", "")),
-        wishes=_wishes(parameters),
+        wishes=_NO_WISHES if _WISHES.isdisjoint(names) else _wishes(parameters),
         parameters=parameters,
+        names_place=not _PLACES.isdisjoint(names),
     )
 
 
 def _parameters(request: Request, limits: Datalink) -> Parameters:
     if request.method == "POST":
         request.max_content_length = request.max_form_memory_size = limits.body_bytes
-        request.max_form_parts = limits.max_ids + len(_PLACES) + 100
+        request.max_form_parts = limits.max_ids + 100
         if (request.content_length or 0) > limits.body_bytes:
             raise TooLarge(f"the request has {request.content_length} bytes: at most {limits.body_bytes} are taken")
         if request.mimetype not in _FORMS and (request.content_length or request.mimetype):

@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from datalink.terms import (
@@ -243,6 +244,7 @@ def fault(asked: str, kind: str, message: str) -> Row:
     return Row(asked, None, f"{kind}: {message}", "", THIS)
 
 
+@lru_cache(maxsize=256)
 def media_type_of(text: str | None) -> str | None:
     """Return a media type as far as it is one (RFC 2045 section 5.1)."""
     return text if text is not None and _MEDIA_TYPE.fullmatch(text) else None

@@ -11,10 +11,8 @@ from typing import Any, Final
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.pool import QueuePool
+from psycopg.pq import TransactionStatus
 
-from stac_rucio_sync.errors import TransientError
 from stac_rucio_sync.model import (
     Did,
     DidLink,
@@ -33,8 +31,6 @@ _Row = tuple[Any, ...]
 
 _TOPOLOGY_SECONDS: Final = 2.0
 """How old what is known of the RSEs may be."""
-_WAIT_SECONDS: Final = 10.0
-"""How long a question waits for a connection."""
 # All statements look keys up that come once, and planning one takes longer than running it: each is planned once a
 # connection.
 _SESSION: Final = """
@@ -42,8 +38,10 @@ _SESSION: Final = """
     SET plan_cache_mode = force_generic_plan; SET enable_memoize = off; SET statement_timeout = '30s'
 """
 
+_MANY: Final = "unnest(%s::text[], %s::text[]) WITH ORDINALITY"
+_ONE: Final = "(VALUES (%s::text, %s::text, 1))"
 _BY_DID: Final = """
-    SELECT n, found.* FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS asked (scope, name, n)
+    SELECT n, found.* FROM {asked} AS asked (scope, name, n)
     CROSS JOIN LATERAL (
         SELECT i.collection, i.id, i.scope, i.name, i.obs_publisher_did, asked.scope, asked.name, NULL::text
         FROM lake.item i WHERE i.scope = asked.scope AND i.name = asked.name
@@ -78,7 +76,9 @@ _HELD: Final = """
             NULL, NULL, NULL, NULL
         FROM lake.did_link d WHERE d.scope = found.asked_scope AND d.name = found.asked_name
     ) AS part ON true"""
-_HELD_BY_DID: Final = _HELD.format(found=_BY_DID).encode()
+_HELD_BY_DID: Final = _HELD.format(found=_BY_DID.format(asked=_MANY)).encode()
+_HELD_BY_ONE_DID: Final = _HELD.format(found=_BY_DID.format(asked=_ONE)).encode()
+"""Most requests ask for one: this has less to plan, to pass and to run."""
 _HELD_BY_KEY: Final = _HELD.format(found=_BY_KEY).encode()
 _RSES: Final = (
     b"SELECT rse, deterministic, rse_type, available_read, site, latitude, longitude, origin FROM lake.rse ORDER BY rse"
@@ -95,20 +95,13 @@ class Mirror:
     url
         libpq URL of the role that the services read as (``database.reader_url``).
     connections
-        Connections that are kept, and questions that are answered at a time.
+        Connections that are kept. There are as many as threads ask at a time.
     """
 
     def __init__(self, url: str, *, connections: int = 16) -> None:
         self._url = url
         self._connections = connections
-        self._pool = QueuePool(
-            self._connect,  # type: ignore[arg-type] # SQLAlchemy's protocol of the DBAPI is stricter than what it needs
-            pool_size=connections,
-            max_overflow=0,
-            timeout=_WAIT_SECONDS,
-            reset_on_return=None,  # there is no transaction to end
-            use_lifo=True,
-        )
+        self._idle: list[psycopg.Connection[Any]] = []
         self._refreshing = threading.Lock()
         self._topology: tuple[float, Topology | None] = (0.0, None)
 
@@ -119,7 +112,8 @@ class Mirror:
 
     def close(self) -> None:
         """Close all idle connections."""
-        self._pool.dispose()
+        while self._idle:
+            self._idle.pop().close()
 
     def held(self, dids: Sequence[Did]) -> Mapping[Did, HeldItem]:
         """Return what is held of datasets and files, by the DID that was asked for; one that is unknown is left out.
@@ -131,8 +125,11 @@ class Mirror:
         TransientError
             The database does not answer.
         """
-        parameters = ([did.scope for did in dids], [did.name for did in dids])
-        return {dids[n - 1]: item for n, item in _items(self._rows(_HELD_BY_DID, parameters))}
+        if len(dids) == 1:
+            rows = self._rows(_HELD_BY_ONE_DID, dids[0])
+        else:
+            rows = self._rows(_HELD_BY_DID, ([did.scope for did in dids], [did.name for did in dids]))
+        return {dids[n - 1]: item for n, item in _items(rows)}
 
     def held_items(self, keys: Sequence[ItemKey]) -> Mapping[ItemKey, HeldItem]:
         """Return what is held of items; one that is unknown is left out.
@@ -181,27 +178,36 @@ class Mirror:
         """
         return next((MirrorState(*row) for row in self._rows(_FRESHNESS)), MirrorState())
 
-    def _rows(self, statement: bytes, parameters: Sequence[list[str]] = ()) -> list[_Row]:
+    def _rows(self, statement: bytes, parameters: Sequence[str | list[str]] = ()) -> list[_Row]:
         """Ask; on another connection where the server had closed the one that was kept."""
         try:
-            for _ in range(self._connections + 1):
-                pooled = self._pool.connect()
-                connection: Any = pooled.driver_connection
+            while True:
+                connection, is_new = self._kept()
                 try:
                     found: list[_Row] = connection.execute(statement, parameters, prepare=True).fetchall()
                 except psycopg.OperationalError:
-                    if not connection.closed:
+                    if is_new or not connection.closed:
                         raise
-                    pooled.invalidate()
                 else:
                     return found
                 finally:
-                    pooled.close()
-            raise TransientError("the database closes its connections: it is restarting")
-        except PoolTimeoutError as error:
-            raise TransientError("all connections to the database are in use") from error
+                    self._keep(connection)
         except psycopg.Error as error:
             raise translated(error) from error
+
+    def _kept(self) -> tuple[psycopg.Connection[Any], bool]:
+        try:
+            return self._idle.pop(), False
+        except IndexError:
+            return self._connect(), True
+
+    def _keep(self, connection: psycopg.Connection[Any]) -> None:
+        if connection.closed or connection.info.transaction_status != TransactionStatus.IDLE:
+            connection.close()
+        elif len(self._idle) < self._connections:
+            self._idle.append(connection)
+        else:
+            connection.close()
 
     def _connect(self) -> psycopg.Connection[Any]:
         given = conninfo_to_dict(self._url)

@@ -1,0 +1,41 @@
+"""What DataLink is measured against: a Flask view that looks one thing up and returns always the same VOTable.
+
+Run as ``python -m benchmarks.bare_links PORT WORKERS THREADS``, with the database's URL in ``BARE_LINKS_URL``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+import psycopg
+from flask import Flask, Response, request
+
+from datalink.rows import Row
+from datalink.votable import document
+from stac_rucio_sync.commands.server import run_server
+from stac_rucio_sync.settings import Services
+
+
+def create_app() -> Flask:
+    """Make the application."""
+    app = Flask("bare_links", static_folder=None)
+    url, kept = os.environ["BARE_LINKS_URL"], threading.local()
+    answer = document([Row("x", "https://archive.example.org/x", None, "A file", "#this")] * 2)
+
+    @app.get("/")
+    def links() -> Response:
+        if not hasattr(kept, "connection"):
+            kept.connection = psycopg.connect(url, autocommit=True)
+        scope, _, name = request.args["ID"].partition(":")
+        looked_up = "SELECT bytes FROM lake.file WHERE scope = %s AND name = %s"
+        assert kept.connection.execute(looked_up, (scope, name), prepare=True).fetchone()
+        return Response(answer, content_type="application/x-votable+xml;content=datalink")
+
+    return app
+
+
+if __name__ == "__main__":
+    port, workers, threads = map(int, sys.argv[1:])
+    run_server("bare_links", create_app, Services(port=port, workers=workers, threads=threads))
