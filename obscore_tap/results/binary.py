@@ -6,13 +6,13 @@ it, many rows at a time.
 
 from __future__ import annotations
 
-from binascii import b2a_base64
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
+from pybase64 import b64encode
 
 from obscore_tap.results.fields import null_of
 from obscore_tap.results.utf16 import Counted, widened
@@ -53,7 +53,7 @@ class BinaryWriter:
         joined = memoryview(self._whole(batch))  # type: ignore[arg-type] # arrays are buffers; Python 3.11 cannot say so
         whole = len(joined) - len(joined) % 3
         self._rest = bytes(joined[whole:])
-        return b2a_base64(joined[:whole])
+        return b64encode(joined[:whole]) + b"\n"
 
     def _whole(self, batch: Batch) -> bytes | bytearray | NDArray[np.uint8]:
         rows = list(chain((self._rest,), chain.from_iterable(batch)))
@@ -64,7 +64,7 @@ class BinaryWriter:
 
     def end(self, ending: Ending) -> bytes:
         """Return the last bytes and what follows the stream."""
-        last = b2a_base64(self._rest) if self._rest else b""
+        last = b64encode(self._rest)
         closing = f"</STREAM></{self._element}></DATA>\n" + tail(self._columns, self._heading, ending)
         return last + closing.encode()
 
