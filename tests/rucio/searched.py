@@ -61,7 +61,6 @@ class Searched:
 
     def item(self, item: str, **assets: dict[str, Any]) -> dict[str, Any]:
         """Return an item; without assets it has two: ``image`` (data) and ``preview`` (thumbnail)."""
-        preview = {"roles": ["thumbnail"]}
         return {
             "type": "Feature",
             "stac_version": "1.1.0",
@@ -71,7 +70,8 @@ class Searched:
             "geometry": None,
             "properties": {"datetime": "2024-01-01T00:00:00Z"},
             "links": [],
-            "assets": assets or {"image": self.asset(item, "image"), "preview": self.asset(item, "preview", **preview)},
+            "assets": assets
+            or {"image": self.asset(item, "image"), "preview": self.asset(item, "preview", roles=["thumbnail"])},
         }
 
     def source(self, *items: dict[str, Any]) -> Source:

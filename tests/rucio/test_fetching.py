@@ -42,9 +42,11 @@ def by_asset(lines: list[Line]) -> dict[str, Line]:
 
 def test_every_file_comes_from_the_nearest_replica(searched: Searched, copied: dict[str, Any], tmp_path: Path) -> None:
     content = searched.at_origin("m31", "image").read_bytes()
-    for number, (at, rse) in enumerate(
-        [({"site": "vienna"}, VIENNA), ({"latitude": -35.0, "longitude": 149.0}, SYDNEY)]
-    ):
+    places: list[tuple[dict[str, Any], str]] = [
+        ({"site": "vienna"}, VIENNA),
+        ({"latitude": -35.0, "longitude": 149.0}, SYDNEY),
+    ]
+    for number, (at, rse) in enumerate(places):
         into = tmp_path / str(number)
         report, lines = searched.fetch(copied, into=into, **at)
         image = by_asset(lines)["image"]
