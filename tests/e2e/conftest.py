@@ -15,6 +15,7 @@ from stac_rucio_sync.lake.home import default_home
 from stac_rucio_sync.settings import load_settings
 from tests.conftest import RunningLake
 from tests.e2e.archive import Archive, running_archive
+from tests.e2e.copies import Copies, copied_item
 
 
 @contextmanager
@@ -36,6 +37,12 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
     """200 synced items, in tables that no other test writes to, and the server process that answers for them."""
     with _another_lake("archive") as lake, running_archive(lake, tmp_path_factory.mktemp("archive")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def copies(archive: Archive) -> Copies:
+    """An item of the archive with copies on three continents, of which the mirror knows."""
+    return copied_item(archive)
 
 
 @pytest.fixture(scope="module")
