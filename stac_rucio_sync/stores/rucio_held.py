@@ -7,19 +7,15 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from stac_rucio_sync.errors import RefusedError
 from stac_rucio_sync.model import Did, Replica, Topology
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.origins import OriginRses
-from stac_rucio_sync.stores.rucio import RucioStore
 from stac_rucio_sync.stores.rucio_audit import RucioAudit
-from stac_rucio_sync.stores.rucio_calls import RucioCalls
-from stac_rucio_sync.stores.rucio_replicas import Held, RucioReplicas, readable_first
+from stac_rucio_sync.stores.rucio_calls import RucioCalls, did_json, in_calls
+from stac_rucio_sync.stores.rucio_replicas import SCHEMES, Held, held_of, readable_first
+from stac_rucio_sync.stores.rucio_topology import RucioTopology, Way
 
 TOPOLOGY_SECONDS: Final = 300.0
 """How long what RSEs say of themselves is believed."""
-
-Way = tuple[str, str]
 
 
 class RucioHeld:
@@ -34,14 +30,14 @@ class RucioHeld:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._calls = RucioCalls(settings.rucio)
-        self._replicas = RucioReplicas(self._calls, OriginRses(settings.origins, self._calls))
+        self._asked_topology = RucioTopology(self._calls)
         self._lock = threading.Lock()
         self._topology: Topology | None = None
         self._old_at = 0.0
 
     @property
     def requests(self) -> int:
-        """HTTP requests for replicas and distances sent so far, log-in and repetitions included."""
+        """HTTP requests sent so far, log-in and repetitions included; those for metadata are not."""
         return self._calls.requests
 
     def close(self) -> None:
@@ -60,7 +56,17 @@ class RucioHeld:
         FatalError
             Wrong credentials or configuration.
         """
-        return self._replicas.read_back(dids)
+        held: dict[Did, Held] = {}
+
+        def take(row: Mapping[str, Any]) -> None:
+            held[Did(row["scope"], row["name"])] = held_of(row)
+
+        for call in in_calls(dict.fromkeys(dids)):
+            asked = [did_json(did) for did in call]
+            self._calls.feed(
+                "list_replicas", asked, take=take, schemes=SCHEMES, all_states=True, resolve_archives=False
+            )
+        return held
 
     def metadata(self, datasets: Sequence[Did]) -> Mapping[Did, Mapping[str, Any]]:
         """Return the free metadata of those datasets that exist.
@@ -86,26 +92,28 @@ class RucioHeld:
         """
         with self._lock:
             if self._topology is None or time.monotonic() > self._old_at:
-                store = RucioStore(self._settings)
-                try:
-                    rses = {rse.rse: rse for rse in store.rses()}
-                finally:
-                    store.close()
-                self._topology = Topology(rses, _Distances(self._calls))
+                self._topology = self._ask_topology()
                 self._old_at = time.monotonic() + TOPOLOGY_SECONDS
             return self._topology
 
+    def _ask_topology(self) -> Topology:
+        exported = self._asked_topology.exported()
+        if exported is not None:
+            return Topology(exported.rses, exported.distances)
+        listed = self._asked_topology.listed()
+        return Topology(self._asked_topology.described(listed.values()), _Distances(self._asked_topology))
+
 
 class _Distances(Mapping[Way, int]):
-    """Declared distances by (source, destination), each asked for once: only administrators may list them all."""
+    """Declared distances by (source, destination), each asked for when it is needed, and once."""
 
-    def __init__(self, calls: RucioCalls) -> None:
-        self._calls = calls
+    def __init__(self, topology: RucioTopology) -> None:
+        self._topology = topology
         self._known: dict[Way, int | None] = {}
 
     def __getitem__(self, way: Way) -> int:
         if way not in self._known:
-            self._known[way] = self._ask(*way)
+            self._known |= self._topology.distances([way])
         distance = self._known[way]
         if distance is None:
             raise KeyError(way)
@@ -116,13 +124,6 @@ class _Distances(Mapping[Way, int]):
 
     def __len__(self) -> int:
         return sum(distance is not None for distance in list(self._known.values()))
-
-    def _ask(self, source: str, destination: str) -> int | None:
-        try:
-            rows = self._calls.send("get_distance", source, destination)
-        except RefusedError:
-            return None
-        return next((int(row["distance"]) for row in rows if row.get("distance") is not None), None)
 
 
 def replicas_in(did: Did, held: Held) -> tuple[Replica, ...]:
