@@ -82,6 +82,7 @@ def make_proxy(upstream: str, modifier: ReplicaAlternates, settings: Settings, b
         )
     app.url_map.merge_slashes = False
     app.register_error_handler(HTTPException, _refused)
+    app.extensions["stac-proxy"] = proxy
     return app
 
 
@@ -108,6 +109,11 @@ class _Proxy:
         adapter = HTTPAdapter(pool_maxsize=settings.services.threads)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
+
+    def close(self) -> None:
+        """Close the connections to the API and to the look-up."""
+        self._session.close()
+        self._modifier.close()
 
     def forward(self, path: str = "") -> Response:
         """Answer one request as the API does, with replicas in its items."""
