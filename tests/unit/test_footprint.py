@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import time
 from typing import Any
 
 import numpy as np
@@ -193,9 +192,7 @@ def test_outlines_too_fine_for_pgsphere_are_simplified_and_still_bounded() -> No
         (10 * math.cos(t) * (1 + 0.01 * (i % 2)) + 20, 10 * math.sin(t) * (1 + 0.01 * (i % 2)))
         for i, t in enumerate(np.linspace(0, 2 * math.pi, 2000, endpoint=False))
     ]
-    started = time.perf_counter()
     found = footprint(polygon(*ring), None, "body")
-    assert time.perf_counter() - started < 0.5  # some 30 ms on an idle machine
     assert len(vertices(found)) <= module.MOST_VERTICES
     assert found.remarks == (module.SIMPLIFIED,)
     assert_bounded(found, [sphere.to_vector(*vertex) for vertex in ring])

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import replace
 from itertools import pairwise, permutations
 from typing import Any
@@ -348,18 +347,3 @@ def test_a_sentence_names_what_decided() -> None:
 def test_every_order_of_the_same_replicas_is_explained_alike() -> None:
     seen = view(latitude=SAN_FRANCISCO[0], longitude=SAN_FRANCISCO[1])
     assert len({tuple(seen.explain(seen.ranked(order))) for order in permutations(REPLICAS)}) == 1
-
-
-def test_a_thousand_files_with_two_replicas_are_ranked_well_within_a_request() -> None:
-    files = [
-        tuple(replica(rse, f"davs://{rse.lower()}.example.org:443/survey/{number}.fits") for rse in list(RSES)[:2])
-        for number in range(1000)
-    ]
-    took = []
-    for _ in range(5):
-        started = time.process_time()
-        seen = view(site="sydney")
-        for replicas in files:
-            seen.ranked(replicas)
-        took.append(time.process_time() - started)
-    assert min(took) < 0.020
