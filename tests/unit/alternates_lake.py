@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stac_rucio_sync.alternates.seen import SeenItem
@@ -51,21 +51,8 @@ def address(name: str, file: str, scheme: str = "https") -> str:
 def held_file(asset: str, rses: Sequence[str], item: str = "i", **fields: Any) -> HeldFile:
     did = Did("stac", f"c..{item}..{asset}.tif")
     replicas = tuple(Replica(did, name, address(name, f"{item}/{asset}.tif"), "AVAILABLE") for name in rses)
-    return HeldFile(
-        **{
-            "asset": asset,
-            "did": did,
-            "bytes": 100,
-            "adler32": None,
-            "md5": MD5,
-            "media_type": None,
-            "roles": (),
-            "title": None,
-            "science": True,
-            "replicas": replicas,
-        }
-        | fields
-    )
+    file = HeldFile(asset, did, 100, None, MD5, None, (), None, science=True, replicas=replicas)
+    return replace(file, **fields)
 
 
 def held_item(*files: HeldFile, item: str = "i") -> HeldItem:
