@@ -232,7 +232,7 @@ class Watch(_Section):
 
     poll: float = Field(default=5.0, gt=0)
     """Seconds between two looks at Rucio."""
-    files: int = Field(default=5_000, ge=1)
+    files: int = Field(default=2_000, ge=1)
     """Files that one look compares of those that nothing was heard of."""
     host: str = "127.0.0.1"
     """Address that Hermes sends its events to."""

@@ -20,6 +20,7 @@ from stac_rucio_sync.demo.catalogue import Catalogue, ensure_catalogue
 from stac_rucio_sync.demo.copies import ACCOUNT, RSE, cube_files, download, find_by_metadata, replicate, show_replicas
 from stac_rucio_sync.demo.questions import QUESTIONS, Question
 from stac_rucio_sync.demo.terminal import Terminal, check, program
+from stac_rucio_sync.demo.watching import wait_for_mirror, watching
 from stac_rucio_sync.errors import FatalError
 from stac_rucio_sync.lake import Lake, running_settings
 from stac_rucio_sync.settings import Settings, load_settings
@@ -68,9 +69,13 @@ class Walk:
         self.synchronise(catalogue)
         with _reader(settings) as tables:
             files = cube_files(tables, catalogue)
-            self.terminal.step(f"A rule: a copy of every cube at {RSE}, wanted by {ACCOUNT}, a user of Rucio")
-            self.terminal.set_variable("RUCIO_CONFIG", lake["accounts"][ACCOUNT])
-            self.facts["rule"] = replicate(self.terminal, lake, settings, files)
+            self.terminal.step("A watcher: what becomes of replicas in Rucio shows in the tables within seconds")
+            with watching(self.terminal, self.ours("watch")):
+                self.terminal.step(f"A rule: a copy of every cube at {RSE}, wanted by {ACCOUNT}, a user of Rucio")
+                self.terminal.set_variable("RUCIO_CONFIG", lake["accounts"][ACCOUNT])
+                self.facts["rule"] = replicate(self.terminal, lake, settings, files)
+                self.terminal.step("The copies in the tables that the services read")
+                self.facts["mirror"] = wait_for_mirror(self.terminal, tables, files)
             self.ask(tables, catalogue)
         self.terminal.step("A question to Rucio, whose datasets carry the same metadata: what lies north of Dec 60?")
         self.facts["metadata"] = find_by_metadata(self.terminal, settings, catalogue)
@@ -185,6 +190,7 @@ class Walk:
             self.terminal.show_command(f"export PATH={Path(program('stac-rucio-sync')).parent}:$PATH")
         for arguments in (
             ["status"],
+            ["watch"],
             ["sync", f"{self.facts['catalogue']}/catalog.json", "--name", "crawled", "--dry-run"],
             ["lake", "status"],
             ["lake", "down"],

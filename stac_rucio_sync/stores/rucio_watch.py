@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from stac_rucio_sync.addresses import without_default_port
@@ -104,7 +104,7 @@ class RucioWatch:
                 schemes=SCHEMES,
                 all_states=True,
                 resolve_archives=False,
-                updated_after=since - OVERLAP,
+                updated_after=(since - OVERLAP).astimezone(UTC),  # Rucio is told no zone
                 take=lambda row: take(Did(row["scope"], row["name"]), held_of(row)),
             )
 

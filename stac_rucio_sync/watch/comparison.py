@@ -47,10 +47,8 @@ class Comparison:
 
     def _compare(self, files: Sequence[Did]) -> MirrorChanges:
         asked = self._mirror.clock()  # before Rucio is asked: what changes meanwhile is a later answer's business
-        known = self._mirror.held(files)
-        if not known:
-            return MirrorChanges()
-        held = self._rucio.replicas(known)
+        held = self._rucio.replicas(files)
+        known = self._mirror.held(files)  # after it: what somebody wrote meanwhile by an older answer is to be mended
         wanted = {did: mirrored(did, held.get(did), there) for did, there in known.items()}
         differing = {did: rows for did, rows in wanted.items() if {row.rse: row for row in rows} != known[did]}
         if self._write:

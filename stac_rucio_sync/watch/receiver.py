@@ -68,7 +68,7 @@ class Receiver:
             )
         except OSError as error:
             raise FatalError(f"cannot listen for events on {settings.host} port {settings.port}: {error}") from error
-        self._thread = threading.Thread(target=self._server.serve_forever, name="listening", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="listening", daemon=True)
 
     @property
     def url(self) -> str:

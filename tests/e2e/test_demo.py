@@ -63,6 +63,15 @@ def test_a_second_run_finds_all_as_it_was(twice: tuple[dict[str, Any], dict[str,
     assert "rule add" not in second["talk"]
 
 
+def test_copies_show_in_the_tables_while_a_watcher_runs(first: dict[str, Any], lake: RunningLake) -> None:
+    assert first["mirror"]["files"] == first["rule"]["files"] > 0
+    assert first["mirror"]["seconds"] < 30
+    assert lake.settings.database.reader_url is not None
+    with psycopg.connect(lake.settings.database.reader_url.get_secret_value()) as connection:
+        query = "SELECT count(*) FROM lake.replica WHERE rse = 'VIENNA-DISK' AND name LIKE 'demo-cubes%%'"
+        assert connection.execute(query).fetchone() == (first["rule"]["files"],)
+
+
 def test_the_tables_answer_by_position_time_and_band(first: dict[str, Any], lake: RunningLake) -> None:
     # The mosaic grows outwards from RA 0, Dec 0 in steps of 0.18 degrees, so images on both sides of RA 0 are within
     # a quarter of a degree of it.

@@ -180,7 +180,10 @@ def test_what_rules_bring_and_take_away_shows_by_events_alone(watched: Watched) 
 
 
 @pytest.mark.slow
-def test_looks_alone_find_what_changed_and_at_their_turn_what_went(watched: Watched) -> None:
+def test_looks_alone_find_what_changed_and_at_their_turn_what_went(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGTZ", "Asia/Tokyo")  # the database tells instants in that zone, and Rucio is told UTC
     first, second = watched.names[:2]
     rules = watched.rules(first, second)
     watched.wait_for_rucio(first, "VIENNA-DISK", "AVAILABLE")
