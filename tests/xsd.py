@@ -62,3 +62,17 @@ def schema_faults(document: bytes) -> list[str]:
     schema = _schema()
     schema.validate(etree.fromstring(document))
     return [str(fault) for fault in schema.error_log]
+
+
+@cache
+def _votable_schema() -> etree.XMLSchema:
+    return etree.XMLSchema(etree.parse(SHARED / "schemas" / "VOTable.xsd"))
+
+
+def votable_faults(document: bytes) -> list[str]:
+    """Return what the schema of VOTable says against a document; the test is skipped where it is not here."""
+    if not (SHARED / "schemas" / "VOTable.xsd").is_file():
+        pytest.skip("the XML schema of VOTable is not beside this checkout")
+    schema = _votable_schema()
+    schema.validate(etree.fromstring(document))
+    return [str(fault) for fault in schema.error_log]
