@@ -25,6 +25,7 @@ BEGIN
         RETURN;
     END IF;
     CREATE DOMAIN lake.said AS text CONSTRAINT "a text" CHECK (VALUE !~ '^[[{]');
+    CREATE DOMAIN lake.code AS lake.said CONSTRAINT "a text of ASCII" CHECK (lake.is_ascii(VALUE));
     CREATE DOMAIN lake.finite AS double precision
         CONSTRAINT "a finite number" CHECK (VALUE > '-Infinity' AND VALUE < 'Infinity');
     CREATE DOMAIN lake.right_ascension AS double precision
@@ -44,22 +45,22 @@ BEGIN
             AND VALUE[1] BETWEEN -360 AND 360 AND VALUE[2] BETWEEN -90 AND 90 AND VALUE[3] >= 0 AND VALUE[3] < 90
         );
     CREATE TYPE lake.obscore_metadata AS (
-        dataproduct_type lake.said,
+        dataproduct_type lake.code,
         dataproduct_subtype lake.said,
         calib_level lake.calibration,
         obs_collection lake.said,
         obs_id lake.said,
         obs_title text,
-        obs_publisher_did lake.said,
+        obs_publisher_did lake.code,
         obs_creator_did lake.said,
         target_name text,
-        access_url lake.said,
-        access_format lake.said,
+        access_url lake.code,
+        access_format lake.code,
         access_estsize bigint,
         s_ra lake.right_ascension,
         s_dec lake.declination,
         s_fov lake.finite,
-        s_region lake.said,
+        s_region lake.code,
         s_resolution lake.finite,
         s_xel1 bigint,
         s_xel2 bigint,
@@ -72,15 +73,15 @@ BEGIN
         em_max lake.finite,
         em_res_power lake.finite,
         em_xel bigint,
-        o_ucd lake.said,
-        pol_states lake.said,
+        o_ucd lake.code,
+        pol_states lake.code,
         pol_xel bigint,
         facility_name text,
         instrument_name text,
         proposal_id lake.said,
-        publisher_id lake.said,
+        publisher_id lake.code,
         bib_reference lake.said,
-        data_rights lake.said,
+        data_rights lake.code,
         obs_release_date lake.instant,
         s_polygon lake.vertices,
         s_bound lake.circle
