@@ -91,7 +91,9 @@ def state(invocation: Invocation, /, location: str, **options: Any) -> None:  # 
 @click.option("--json", "as_json", is_flag=True, help="Print the states as one JSON object.")
 @click.pass_obj
 def wait(invocation: Invocation, /, location: str, **options: Any) -> None:  # noqa: ANN401 - click types each by its declaration
-    """Wait until every file of SOURCE's items is at an RSE, or stuck (exit 1: not all items are COMPLETE then).
+    """Wait until no file of SOURCE's items is on its way to an RSE (exit 1: not all items are COMPLETE then).
+
+    Files that are stuck, or that no rule brings there, are not waited for.
 
     \b
     Example:

@@ -105,7 +105,7 @@ def state_of(
         state = State.COMPLETE
     elif stuck:
         state = State.STUCK
-    elif any(_has(file, rses, _COPYING) for file in files):
+    elif any(is_copying(file, rses) for file in files):
         state = State.COPYING
     else:
         state = State.PARTIAL if available else State.NONE
@@ -114,7 +114,12 @@ def state_of(
 
 def is_stuck(file: LakeFile, rses: frozenset[str]) -> bool:
     """Tell whether a file should be at one of some RSEs, is at none, and is not on its way."""
-    return not file.available_at(rses) and _has(file, rses, _FAILED) and not _has(file, rses, _COPYING)
+    return not file.available_at(rses) and _has(file, rses, _FAILED) and not is_copying(file, rses)
+
+
+def is_copying(file: LakeFile, rses: frozenset[str]) -> bool:
+    """Tell whether a file is on its way to one of some RSEs."""
+    return _has(file, rses, _COPYING)
 
 
 def _has(file: LakeFile, rses: frozenset[str], states: Collection[str]) -> bool:

@@ -11,10 +11,12 @@ from stac_rucio_sync.model import Did, JsonObject
 from stac_rucio_sync.model.rules import LakeFile
 from stac_rucio_sync.replication.choice import Asked
 from stac_rucio_sync.replication.holdings import Holdings
-from stac_rucio_sync.replication.states import ItemState, State, is_stuck, state_of
+from stac_rucio_sync.replication.states import ItemState, State, is_copying, is_stuck, state_of
 from stac_rucio_sync.stores.rucio_rules import RucioRules
 
 _FIRST_PAUSE: Final = 0.5
+_GRACE: Final = 5.0
+"""Seconds that a file may take to show that it is on its way."""
 _LONGEST_PAUSE: Final = 15.0
 """Seconds between two looks: each costs Rucio a call for 1,000 files that are under way."""
 
@@ -119,7 +121,7 @@ class Surveyor:
         ]
 
     def wait(self, watched: Sequence[Watched], timeout: float | None, progress: Progress | None = None) -> bool:
-        """Look again and again until every file is there or stuck.
+        """Look again and again until nothing is on its way: every file is there, stuck, or not coming at all.
 
         Parameters
         ----------
@@ -135,7 +137,8 @@ class Surveyor:
         bool
             False: the time was up before.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
+        began = time.monotonic()
+        deadline = None if timeout is None else began + timeout
         rses, pause = self._place.rses, _FIRST_PAUSE
         files = {file.did: file for one in watched for file in one.files}
         while True:
@@ -147,9 +150,23 @@ class Surveyor:
             left = [file for file in refreshed if not file.available_at(rses)]
             if progress:
                 progress(len(files) - len(left), len(files))
-            if all(is_stuck(file, rses) for file in left):
+            if self._is_over(left, time.monotonic() - began):
                 return True
             if deadline is not None and time.monotonic() + pause > deadline:
                 return False
             pause = _FIRST_PAUSE if len(left) < len(pending) else min(pause * 1.5, _LONGEST_PAUSE)
             time.sleep(pause)
+
+    def _is_over(self, left: Sequence[LakeFile], seconds: float) -> bool:
+        """Tell whether nothing is on its way any more.
+
+        Rucio makes the locks of very large rules later (state INJECT), so a file of which nothing is seen at the place
+        may still come.
+        """
+        if any(is_copying(file, self._place.rses) for file in left):
+            return False
+        if all(is_stuck(file, self._place.rses) for file in left):
+            return True
+        if seconds < _GRACE:
+            return False
+        return not any(rule.state == "INJECT" for rule in self._rules.own(rse_expression=self._place.expression))

@@ -40,6 +40,11 @@ class RucioRules:
         """The account that rules are made for."""
         return self._calls.account
 
+    @property
+    def server(self) -> str:
+        """Address of the Rucio server."""
+        return self._calls.use(lambda client: str(client.host))
+
     def close(self) -> None:
         """Close all connections."""
         self._calls.close()

@@ -190,3 +190,10 @@ def test_many_items_cost_no_more_requests_than_few(searched: Searched) -> None:
             assert job.run().clean
             counts.append(holdings.requests + rules.requests)
     assert counts[1] == counts[0]
+
+
+def test_waiting_ends_for_files_that_nobody_asked_for(searched: Searched) -> None:
+    item = searched.item("m31")
+    searched.register(item)
+    searched.replicate(item, rse=VIENNA, choice=Choice(roles=frozenset({"data"})))
+    assert searched.states(item, rse=VIENNA, wait=SECONDS)["m31"].state is State.PARTIAL

@@ -1,0 +1,210 @@
+"""Find data products of an archive, by TAP or by a STAC search, and ask its DataLink where their copies are."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import requests
+
+from stac_rucio_sync.addresses import is_http, leads_inside
+from stac_rucio_sync.errors import FatalError, TransientError, UsageError
+from stac_rucio_sync.finding.copies import Checks, Copy, Nearest
+from stac_rucio_sync.http import Http
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+AT_ONCE: Final = 500
+"""Data products in one question: services limit the length of a query, and the rows of an answer."""
+_MANY: Final = 1_000_000
+"""Rows: more than so many products have files."""
+
+
+class Archive:
+    """The services of one archive: TAP and DataLink below one base URL.
+
+    Parameters
+    ----------
+    url
+        Base URL of the services, as their front page has it.
+
+    Raises
+    ------
+    UsageError
+        It is no http or https URL, or pyvo is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        if not is_http(url) or not urlsplit(url).hostname:
+            raise UsageError(f"{url!r} is no http or https URL of an archive")
+        try:
+            import pyvo  # noqa: F401, PLC0415 - an extra, and half a second of imports
+        except ImportError as error:
+            raise UsageError("finding needs pyvo: pip install 'stac-rucio-sync[vo]'") from error
+        self.url = url.rstrip("/")
+
+    def query(self, adql: str) -> Found:
+        """Find data products by a query to TAP; the answer must have the column ``obs_publisher_did``.
+
+        Raises
+        ------
+        UsageError
+            The query is wrong, or does not select ``obs_publisher_did``.
+        FatalError, TransientError
+            The service does not answer.
+        """
+        table = self._tap(adql)
+        if "obs_publisher_did" not in table.colnames:
+            raise UsageError("the query must select obs_publisher_did: it says which data products were found")
+        ids = dict.fromkeys(str(value) for value in table["obs_publisher_did"] if value)
+        return Found(self, tuple(ids), table)
+
+    def search(self, api: str, **search: Any) -> Found:  # noqa: ANN401 - what pystac-client takes
+        """Find data products by a search of a STAC API, with the arguments of pystac-client's ``Client.search``.
+
+        Items that the archive does not hold are in ``found.unknown``.
+
+        Raises
+        ------
+        FatalError, TransientError
+            The API or the archive does not answer.
+        """
+        from pystac_client import Client  # noqa: PLC0415 - a second of imports
+        from pystac_client.exceptions import APIError  # noqa: PLC0415 - as above
+
+        try:
+            items = list(Client.open(api).search(**search).items_as_dicts())
+        except (APIError, requests.RequestException) as error:
+            raise FatalError(f"{api} does not answer as a STAC API: {error}") from error
+        return self.of_items(items)
+
+    def of_items(self, items: Iterable[Any]) -> Found:
+        """Find the data products of STAC items (pystac items, or their dicts) that were found otherwise."""
+        keys: dict[tuple[str, str], None] = {}
+        for item in items:
+            stac = item if isinstance(item, Mapping) else item.to_dict(include_self_link=False)
+            keys[str(stac.get("collection") or ""), str(stac["id"])] = None
+        known: dict[tuple[str, str], str] = {}
+        by_collection: dict[str, list[str]] = {}
+        for collection, id_ in keys:
+            by_collection.setdefault(collection, []).append(id_)
+        for collection, ids in by_collection.items():
+            for part in _parts(ids):
+                where = f"obs_collection = {_quoted(collection)} AND obs_id IN {_listed(part)}"
+                table = self._tap(f"SELECT obs_publisher_did, obs_id FROM ivoa.obscore WHERE {where}")  # noqa: S608 - quoted
+                known |= {(collection, str(row["obs_id"])): str(row["obs_publisher_did"]) for row in table}
+        unknown = tuple(f"{collection}/{id_}" for collection, id_ in keys if (collection, id_) not in known)
+        return Found(self, tuple(known[key] for key in keys if key in known), None, unknown)
+
+    # ------------------------------------------------------------------------------------------------- questions
+
+    def _tap(self, adql: str, maxrec: int | None = None) -> Table:
+        from pyvo.dal import TAPService  # noqa: PLC0415 - as above
+        from pyvo.dal.exceptions import DALAccessError, DALQueryError  # noqa: PLC0415 - as above
+
+        try:
+            return TAPService(f"{self.url}/tap").run_sync(adql, maxrec=maxrec).to_table()
+        except DALQueryError as error:
+            raise UsageError(str(error.reason)) from error
+        except (DALAccessError, requests.RequestException) as error:
+            raise TransientError(f"{self.url}/tap does not answer: {error}") from error
+
+    def links(self, ids: Sequence[str], place: Mapping[str, str]) -> list[Copy]:
+        """Return all links of data products, as DataLink orders them: of each file the nearest copy first."""
+        from pyvo.dal.adhoc import DatalinkQuery  # noqa: PLC0415 - as above
+        from pyvo.dal.exceptions import DALAccessError, DALQueryError  # noqa: PLC0415 - as above
+
+        copies: list[Copy] = []
+        for part in _parts(ids):
+            query = DatalinkQuery(f"{self.url}/datalink/links", **place)
+            query["ID"] = part
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # what astropy thinks of the VOTable is nothing for the user
+                    table = query.execute(post=True).to_table()
+            except DALQueryError as error:
+                raise UsageError(str(error.reason)) from error
+            except (DALAccessError, requests.RequestException) as error:
+                raise TransientError(f"{self.url}/datalink does not answer: {error}") from error
+            copies += [Copy.of(row) for row in table]
+        return copies
+
+    def checks(self, ids: Sequence[str]) -> dict[tuple[str, str], Checks]:
+        """Return the files of data products by product and asset: their DIDs, sizes and checksums."""
+        checks: dict[tuple[str, str], Checks] = {}
+        for part in _parts(ids):
+            columns = "obs_publisher_did, asset, scope, name, bytes, adler32, md5"
+            where = f"obs_publisher_did IN {_listed(part)}"
+            table = self._tap(f"SELECT {columns} FROM lake.file WHERE {where}", _MANY)  # noqa: S608 - quoted
+            checks |= {(str(row["obs_publisher_did"]), str(row["asset"])): Checks.of(row) for row in table}
+        return checks
+
+    def http(self) -> Http:
+        """Return an HTTP edge; only an archive of one's own network may lead to addresses there."""
+        return Http(allow_private=leads_inside(self.url))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Data products that were found."""
+
+    archive: Archive
+    ids: tuple[str, ...]
+    """Their ``obs_publisher_did``, each once, in the order in which they were found."""
+    table: Table | None = None
+    """The answer of TAP, where there was one."""
+    unknown: tuple[str, ...] = ()
+    """Items that the archive does not hold."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def nearest(
+        self,
+        *,
+        site: str | None = None,
+        rse: str | None = None,
+        latitude: float | None = None,
+        longitude: float | None = None,
+        semantics: Sequence[str] | None = ("#this",),
+    ) -> Nearest:
+        """Ask where the copies of the products' files are, nearest first.
+
+        Parameters
+        ----------
+        site, rse, latitude, longitude
+            Where you are: a site or an RSE of the lake, or degrees north and east; nothing: by your address.
+        semantics
+            The files whose nearest copy has one of these terms; None: everything that is linked. The default is the
+            science files alone, so that nobody downloads more than was meant.
+
+        Raises
+        ------
+        UsageError
+            The archive knows no such place.
+        TransientError
+            It does not answer.
+        """
+        named = {"SITE": site, "RSE": rse, "LAT": latitude, "LON": longitude}
+        place = {name: str(value) for name, value in named.items() if value is not None}
+        return Nearest(self.archive, self.archive.links(self.ids, place), semantics)
+
+
+def _parts(ids: Iterable[str]) -> Iterator[list[str]]:
+    rest = iter(ids)
+    while part := list(islice(rest, AT_ONCE)):
+        yield part
+
+
+def _listed(texts: Iterable[str]) -> str:
+    return f"({', '.join(map(_quoted, texts))})"
+
+
+def _quoted(text: str) -> str:
+    """Return a character literal of ADQL (2.1 section 2.1.4)."""
+    return "'" + text.replace("'", "''") + "'"
