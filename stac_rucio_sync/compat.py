@@ -20,21 +20,18 @@ import pystac
 from stac_rucio_sync.alternates import FromRucio, ReplicaAlternates
 from stac_rucio_sync.alternates.seen import SeenItem, items_in
 from stac_rucio_sync.errors import ItemError, RefusedError
-from stac_rucio_sync.locality import Locality
 from stac_rucio_sync.mapping.assets import asset_did
 from stac_rucio_sync.model import Did, HeldFile, HeldItem, ItemKey, JsonObject
-from stac_rucio_sync.model.rules import LakeFile, Rule, RuleWish
+from stac_rucio_sync.model.rules import LakeFile, Rule
+from stac_rucio_sync.replication import Replication
 from stac_rucio_sync.replication.choice import Asked, Choice, asked_batches
 from stac_rucio_sync.replication.ending import end_rules, rules_on
-from stac_rucio_sync.replication.fetching import Fetcher, FetchJob
 from stac_rucio_sync.replication.given import GivenItems
-from stac_rucio_sync.replication.holdings import Holdings
 from stac_rucio_sync.replication.manifest import FileFate, Line
 from stac_rucio_sync.replication.registering import Registrar
-from stac_rucio_sync.replication.request import ItemFate, Request, RequestJob
+from stac_rucio_sync.replication.request import ItemFate
 from stac_rucio_sync.replication.states import is_copying, is_stuck
 from stac_rucio_sync.settings import Settings, load_settings
-from stac_rucio_sync.stores.rucio_rules import RucioRules
 
 Items = Iterable[Any] | pystac.Item | Mapping[str, Any]
 """One item or many: objects of pystac, or their dicts."""
@@ -52,15 +49,15 @@ class StacClient:
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or load_settings()
-        self._holdings = Holdings(self.settings)
-        self._rules = RucioRules(self.settings)
+        self._replication = Replication(self.settings)
+        self._holdings = self._replication.holdings
+        self._rules = self._replication.rules
         self._lookup = _Remembering(self.settings)
         self._modifier = ReplicaAlternates(self._lookup)
 
     def close(self) -> None:
         """Close all connections."""
-        self._holdings.close()
-        self._rules.close()
+        self._replication.close()
         self._modifier.close()
 
     def __enter__(self) -> Self:
@@ -161,10 +158,15 @@ class StacClient:
         UsageError
             The RSE expression stands for no RSE.
         """
-        wish = RuleWish(dst_rse, copies, lifetime, activity, comment)
-        request = Request(wish, _choice(targets))
-        job = RequestJob(GivenItems(_several(items)), self.settings, request, self._holdings, self._rules)
-        report = job.run()
+        report = self._replication.replicate(
+            _several(items),
+            dst_rse,
+            assets=_keys(targets),
+            copies=copies,
+            lifetime=lifetime,
+            activity=activity,
+            comment=comment,
+        )
         if not report.clean:
             first = next(iter(report.left_out.items()), ("items", "there is none"))
             without = report.read - report.fates[ItemFate.MADE] - report.fates[ItemFate.THERE]
@@ -239,17 +241,11 @@ class StacClient:
             raise RefusedError(f"{len(failed)} files were not downloaded; {failed[0].did}: {failed[0].reason}")
         return [line.path for line in lines if line.path is not None]
 
-    def _fetch(self, items: Items, rse: str | None, folder: str | Path, targets: Collection[str] | None) -> list[Line]:
-        locality = Locality(self.settings.locality, self._holdings.topology())
-        rses = self._rules.rses(rse) if rse is not None else None
-        lines: list[Line] = []
-        view = locality.seen_from(locality.place())
-        with closing(Fetcher(self.settings, view, Path(folder), rses, 4)) as fetcher:
-            source = GivenItems(_several(items))
-            FetchJob(
-                source, self.settings, _choice(targets), self._holdings, fetcher, lambda line, _: lines.append(line)
-            ).run()
-        return lines
+    def _fetch(
+        self, items: Items, rse: str | None, folder: str | Path, targets: Collection[str] | None
+    ) -> tuple[Line, ...]:
+        fetched = self._replication.fetch(_several(items), folder, assets=_keys(targets), rse=rse)
+        return fetched.lines
 
     # --------------------------------------------------------------------------------------------------- modifier
 
@@ -270,7 +266,9 @@ class StacClient:
     # -------------------------------------------------------------------------------------------------- the items
 
     def _asked(self, items: Items, targets: Collection[str] | None) -> Iterator[list[Asked]]:
-        for asked, unreadable in asked_batches(GivenItems(_several(items)), self.settings, _choice(targets)):
+        for asked, unreadable in asked_batches(
+            GivenItems(_several(items)), self.settings, Choice(frozenset(_keys(targets)))
+        ):
             if unreadable:
                 raise ItemError(f"{unreadable[0].position}: {unreadable[0].reason}")
             yield asked
@@ -318,7 +316,5 @@ def _several(items: Items) -> Iterable[Any]:
     return items["features"] if isinstance(items, Mapping) else items
 
 
-def _choice(targets: Collection[str] | None) -> Choice:
-    if isinstance(targets, str):
-        return Choice(frozenset([targets]))
-    return Choice(frozenset(targets or ()))
+def _keys(targets: Collection[str] | None) -> Collection[str]:
+    return [targets] if isinstance(targets, str) else targets or ()
