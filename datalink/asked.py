@@ -11,7 +11,7 @@ from flask import Request
 from werkzeug.http import parse_options_header
 
 from datalink.rows import Wishes
-from obscore_tap.parameters import Parameters, parameters_of, response_format
+from obscore_tap.parameters import Parameters, limit_chunks, parameters_of, response_format
 from obscore_tap.refusals import Refusal, TooLarge
 from stac_rucio_sync.locality import Locality
 from stac_rucio_sync.model import Place
@@ -109,6 +109,7 @@ def _parameters(request: Request, limits: Datalink) -> Parameters:
             raise TooLarge(f"the request has {request.content_length} bytes: at most {limits.body_bytes} are taken")
         if request.mimetype not in _FORMS and (request.content_length or request.mimetype):
             raise NotAForm("parameters come in the address or in a form (application/x-www-form-urlencoded)")
+        limit_chunks(request, limits.body_bytes)
     return parameters_of(request)
 
 

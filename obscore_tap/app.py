@@ -9,6 +9,7 @@ from multiprocessing.util import Finalize
 from flask import Blueprint, Flask, Response, request
 
 from obscore_tap import frontpage, scs, sia2
+from obscore_tap.parameters import limit_chunks
 from obscore_tap.responses import add_error_handlers
 from obscore_tap.services import Services, open_services
 from obscore_tap.tap import jobs
@@ -69,6 +70,7 @@ def _limit_form(size: int) -> None:
     """
     if request.mimetype == "application/x-www-form-urlencoded":
         request.max_content_length = min(size, request.max_content_length or size)
+        limit_chunks(request, request.max_content_length)
 
 
 def start_work(app: Flask) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from flask import Request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from obscore_tap.refusals import Refusal
 from stac_rucio_sync.settings import Tap
@@ -63,6 +64,30 @@ class Parameters:
     def names(self) -> list[str]:
         """Return the names that were given, in capitals."""
         return list(self._values)
+
+
+def limit_chunks(request: Request, limit: int) -> None:
+    """See that a body that comes in chunks, and so without a length, is not too long.
+
+    Werkzeug stops reading at the limit without a word; what came so far would pass for the whole. The body is held
+    for whoever reads the form.
+
+    Parameters
+    ----------
+    request
+        Before its form was read.
+    limit
+        Bytes that it may have.
+
+    Raises
+    ------
+    RequestEntityTooLarge
+        There are more.
+    """
+    if request.content_length is None and "Transfer-Encoding" in request.headers:
+        request.max_content_length = limit + 1
+        if len(request.get_data()) > limit:
+            raise RequestEntityTooLarge
 
 
 def parameters_of(request: Request) -> Parameters:
