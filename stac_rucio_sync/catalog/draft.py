@@ -14,7 +14,7 @@ from stac_rucio_sync.catalog.paths import folder_of, has_own_folder, joined, pat
 from stac_rucio_sync.catalog.repository import ROOT, Located, Version
 from stac_rucio_sync.catalog.trees import TreeEdits
 from stac_rucio_sync.catalog.weaving import with_links_to_members, with_links_upward, with_sums
-from stac_rucio_sync.errors import ItemError
+from stac_rucio_sync.errors import ItemError, UsageError
 from stac_rucio_sync.model import JsonObject
 
 _STATED = ".stated"
@@ -74,6 +74,17 @@ class Draft:
         said: JsonObject = orjson.loads(content)
         return said
 
+    def items_of(self, collection: str) -> dict[str, ObjectKey]:
+        """Return the items of a collection, wherever they lie, by path."""
+        found = {path: key for key, path in self._base.items_of(collection) if key not in self._paths}
+        here = {path: key for key, path in self._paths.items() if path and key.collection == collection}
+        return found | here
+
+    def is_free(self, folder: str) -> bool:
+        """Tell whether a folder holds nothing yet, and nothing waits to be written there."""
+        waiting = (joined(folder, f"{kind}.json") for kind in ("catalog", "collection"))
+        return not self.edits.names(folder) and all(self._late.get(path) is None for path in waiting)
+
     def home_of(self, path: str) -> str:
         """Return the home that an object is a member of; pages in between are passed."""
         if path in self._relinked:
@@ -91,8 +102,17 @@ class Draft:
                 return at
 
     def members(self, home: str) -> Pages:
-        """Return the members of the object at a path."""
+        """Return the members of the object at a path.
+
+        Raises
+        ------
+        UsageError
+            There is no catalogue or collection.
+        """
         if home not in self._pages:
+            key = key_of(self.stac(home))
+            if key is None or key.kind == "item":
+                raise UsageError(f"there is no catalogue or collection at {home}")
             self._pages[home] = Pages(self.edits, home)
         return self._pages[home]
 

@@ -10,14 +10,15 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
 import pygit2
 
+from stac_rucio_sync.catalog.durable import sync, sync_all_below
 from stac_rucio_sync.catalog.objects import Commit, Entry, Folder, HeadMovedError, MissingObjectError
 from stac_rucio_sync.catalog.packs import Pending
 from stac_rucio_sync.errors import FatalError, UsageError
@@ -57,7 +58,7 @@ class GitObjects:
         if not self._repository.is_bare:
             raise UsageError(f"{place} is a git work tree; the catalogue is kept in a bare repository")
         self._place = place
-        self._folders = lru_cache(_FOLDERS)(lambda oid: _entries(self._read("tree", oid)))
+        self._folders: dict[str, Folder] = {}
 
     @classmethod
     def create(cls, place: Path) -> GitObjects:
@@ -96,8 +97,11 @@ class GitObjects:
 
     def commits(self, start: str) -> Iterator[Commit]:
         """Yield a commit and all before it."""
-        for found in self._repository.walk(start, pygit2.enums.SortMode.TOPOLOGICAL):
-            yield _commit(found)
+        oid: str | None = start
+        while oid is not None:
+            found = self.commit(oid)
+            yield found
+            oid = found.parent
 
     def named(self, prefix: str) -> str:
         """Return the one commit whose name begins so."""
@@ -115,7 +119,17 @@ class GitObjects:
 
     def folder(self, oid: str) -> Folder:
         """Return a folder."""
-        return self._folders(oid)
+        known = self._folders.get(oid)
+        if known is None:
+            known = _entries(self._read("tree", oid))
+            self.keep_at_hand({oid: known})
+        return known
+
+    def keep_at_hand(self, folders: Mapping[str, Folder]) -> None:
+        """Keep folders that are likely to be asked for soon, in the place of those that came first."""
+        self._folders.update(folders)
+        for oid in list(islice(self._folders, max(0, len(self._folders) - _FOLDERS))):
+            del self._folders[oid]
 
     def large(self, oid: str) -> Path | None:
         """Return where the bytes behind a pointer lie."""
@@ -158,9 +172,10 @@ class GitWriting:
 
     def __init__(self, objects: GitObjects, repository: pygit2.Repository) -> None:
         self._objects = objects
-        self._repository = repository
+        self._references = repository.references
         self._head = objects.head()
-        self._pending = Pending(objects.place, lambda kind, content: repository.odb.write(_ODB_TYPES[kind], content))
+        self._pending = Pending(objects.place)
+        self._folders: dict[str, Folder] = {}
         self._large: list[Path] = []
 
     def put_file(self, content: bytes) -> Entry:
@@ -191,7 +206,10 @@ class GitWriting:
 
     def put_folder(self, entries: Folder) -> Entry:
         """Take a folder."""
-        return Entry(self._pending.add("tree", _tree(entries)), is_folder=True)
+        oid = self._pending.add("tree", _tree(entries))
+        if len(self._folders) < _FOLDERS:
+            self._folders[oid] = dict(entries)
+        return Entry(oid, is_folder=True)
 
     def file(self, oid: str) -> bytes:
         """Return a file's content."""
@@ -200,6 +218,8 @@ class GitWriting:
 
     def folder(self, oid: str) -> Folder:
         """Return a folder."""
+        if oid in self._folders:
+            return self._folders[oid]
         pending = self._pending.get("tree", oid)
         return self._objects.folder(oid) if pending is None else _entries(pending)
 
@@ -209,15 +229,25 @@ class GitWriting:
         parent = f"parent {self._head}\n" if self._head else ""
         text = f"tree {tree}\n{parent}author {stamp}\ncommitter {stamp}\n\n{message}"
         oid = self._pending.add("commit", text.encode())
-        self._pending.flush()
+        self._pending.flush(oid, self._leads_to)
+        sync_all_below(self._objects.place)
         self._move_head(oid)
+        sync(self._objects.place / BRANCH)
+        sync((self._objects.place / BRANCH).parent)
         self._head = oid
+        self._objects.keep_at_hand(self._folders)
+        self._folders.clear()
         self._large.clear()
         return Commit(oid, tree, parent.removeprefix("parent ").strip() or None, _to_second(when), author, message)
 
+    def _leads_to(self, oid: str, kind: str, content: bytes) -> list[str]:
+        if kind == "commit":
+            return [content[5:45].decode()]  # "tree " and its name come first
+        return [entry.oid for entry in self.folder(oid).values()] if kind == "tree" else []
+
     def _move_head(self, oid: str) -> None:
         """Compare and set in one, by git's own lock on a reference: a push from outside may come in between."""
-        references = self._repository.references
+        references = self._references
         try:
             if self._head is None:
                 references.create(BRANCH, oid)
@@ -233,6 +263,7 @@ class GitWriting:
     def discard(self) -> None:
         """Forget what was not saved."""
         self._pending.discard()
+        self._folders.clear()
         for path in self._large:
             path.unlink(missing_ok=True)
         self._large.clear()

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from stac_rucio_sync.catalog.objects import Commit, MissingObjectError, Objects
+from stac_rucio_sync.catalog.paths import is_hidden, item_beside
 from stac_rucio_sync.catalog.trees import ChangedPath, differences
 from stac_rucio_sync.mapping.item import STRUCTURAL_RELATIONS
 
@@ -167,6 +168,15 @@ class HistoryIndex:
                 latest.setdefault(change.path, change)
         return [(change.key, change.path) for change in latest.values() if change.fate != "removed"]
 
+    def items_of(self, collection: str, number: int) -> Iterator[tuple[ObjectKey, str]]:
+        """Yield the items of a collection in a version, wherever they lie, with their paths."""
+        rows = self._connection.execute(
+            "SELECT kind, collection, id, path, fate, max(number) FROM change"
+            " WHERE collection = ? AND kind = 'item' AND number <= ? GROUP BY id, path ORDER BY path",
+            (collection, number),
+        )
+        yield from ((ObjectKey(*row[:3]), row[3]) for row in rows if row[4] != "removed")
+
     def _take_in(self, number: int, commit: Commit) -> None:
         before = self._objects.commit(commit.parent).tree if commit.parent else None
         rows = []
@@ -177,7 +187,7 @@ class HistoryIndex:
         self._connection.executemany("INSERT OR REPLACE INTO change VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def _changes(self, path: ChangedPath) -> Iterator[tuple[ObjectKey, str]]:
-        if not path.path.endswith(".json") or "/." in f"/{path.path}":
+        if not may_be_object(path.path):
             return
         old, new = self._stac(path.old), self._stac(path.new)
         was, is_ = key_of(old), key_of(new)
@@ -200,6 +210,11 @@ class HistoryIndex:
     def _one(self, statement: str) -> tuple[Any, ...]:
         found: tuple[Any, ...] = self._connection.execute(statement).fetchone()
         return found
+
+
+def may_be_object(path: str) -> bool:
+    """Tell whether a file may be a STAC object: a JSON file that is neither hidden nor an asset."""
+    return path.endswith(".json") and not is_hidden(path) and item_beside(path) is None
 
 
 def key_of(stac: Mapping[str, Any] | None) -> ObjectKey | None:

@@ -7,10 +7,11 @@ file, whatever it holds, and an abandoned one leaves nothing behind. The formats
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -37,13 +38,10 @@ class Pending:
     ----------
     git_dir
         The bare repository.
-    write_loose
-        Writes one object of a type to the repository.
     """
 
-    def __init__(self, git_dir: Path, write_loose: Callable[[str, bytes], object]) -> None:
+    def __init__(self, git_dir: Path) -> None:
         self._git_dir = git_dir
-        self._write_loose = write_loose
         self._small: dict[str, tuple[str, bytes]] = {}
         self._packed: dict[str, _Packed] = {}
         self._spool: IO[bytes] | None = None
@@ -71,16 +69,31 @@ class Pending:
         self._spool.seek(0, 2)
         return content
 
-    def flush(self) -> None:
-        """Put all objects into the repository; they stay readable here until it is seen to have them."""
+    def flush(self, root: str, leads_to: Callable[[str, str, bytes], Iterable[str]]) -> None:
+        """Put objects into the repository: the root, and what it leads to.
+
+        What it does not lead to stays here; among the very many of a pack, it goes along.
+
+        Parameters
+        ----------
+        leads_to
+            Returns the names of the objects that one of a name, type and content leads to.
+        """
         if self._spool is not None:
             self._to_spool()
             self._index_pack(self._spool)
             self.discard()
             return
-        for kind, content in self._small.values():
-            self._write_loose(kind, content)
-        self._small.clear()
+        for oid in self._reached(root, leads_to, set()):
+            self._write_loose(oid, *self._small.pop(oid))
+
+    def _reached(self, oid: str, leads_to: Callable[[str, str, bytes], Iterable[str]], met: set[str]) -> Iterator[str]:
+        """Yield what an object leads to, then itself: where a writer is killed, no object lacks one below it."""
+        if oid in self._small and oid not in met:
+            met.add(oid)
+            for below in leads_to(oid, *self._small[oid]):
+                yield from self._reached(below, leads_to, met)
+            yield oid
 
     def discard(self) -> None:
         """Forget all objects."""
@@ -89,6 +102,20 @@ class Pending:
         self._spool = None
         self._small.clear()
         self._packed.clear()
+
+    def _write_loose(self, oid: str, kind: str, content: bytes) -> None:
+        """Write an object as git does (gitrepository-layout: objects/xx/...), as long as it is not there yet."""
+        folder = self._git_dir / "objects"
+        final = folder / oid[:2] / oid[2:]
+        if final.exists():
+            return
+        incoming = folder / f"tmp_obj_{oid}"  # git's own clean-up knows what begins so
+        incoming.unlink(missing_ok=True)
+        descriptor = os.open(incoming, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+        with os.fdopen(descriptor, "wb") as written:
+            written.write(zlib.compress(b"%s %d\0" % (kind.encode(), len(content)) + content, _LEVEL))
+        final.parent.mkdir(exist_ok=True)
+        incoming.rename(final)
 
     def _to_spool(self) -> None:
         if self._spool is None:

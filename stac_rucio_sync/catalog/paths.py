@@ -70,6 +70,23 @@ def has_own_folder(path: str, item_id: str) -> bool:
     return f"/{path}".endswith(f"/{item_path('', item_id)}")
 
 
+_OWN_FOLDER = re.compile(r"(?:^|.*/)items/[0-9a-f]{2}/[0-9a-f]{2}/([^/]+)/")
+
+
+def item_beside(path: str) -> str | None:
+    """Return the item in whose own folder a file lies: whatever it holds, it is an asset. None: it is no such file."""
+    found = _OWN_FOLDER.match(path)
+    if found is None:
+        return None
+    item = f"{found[0]}{found[1]}.json"
+    return None if item == path else item
+
+
+def is_hidden(path: str) -> bool:
+    """Tell whether a file is the repository's own."""
+    return f"/{HIDDEN}" in f"/{path}"
+
+
 def child_path(parent_folder: str, child_id: str, kind: str) -> str:
     """Return where a collection or catalogue lies that is put below another; ``kind`` names its file."""
     name = path_name(child_id)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import orjson
 
 from stac_rucio_sync.catalog.git_objects import GitObjects
-from stac_rucio_sync.catalog.index import HistoryIndex, ObjectKey, key_of
+from stac_rucio_sync.catalog.index import HistoryIndex, ObjectKey, key_of, may_be_object
 from stac_rucio_sync.catalog.lock import writer_lock
 from stac_rucio_sync.catalog.objects import Commit, MissingObjectError, Objects
 from stac_rucio_sync.catalog.pages import STAC_VERSION, json_file
@@ -41,6 +41,11 @@ class Version:
         self.tree = Tree(repository.objects, commit.tree)
 
     @property
+    def place(self) -> Path:
+        """The folder of the repository."""
+        return self._repository.place
+
+    @property
     def number(self) -> int:
         """The number of the commit, counted from 1."""
         return self._repository.number(self.commit)
@@ -60,6 +65,11 @@ class Version:
         """Return the objects with an id; usually one, but ids of items repeat across collections."""
         found = self._repository.index.located(identifier, self.number, collection)
         return [Located(key, path) for key, path in found]
+
+    def items_of(self, collection: str) -> Iterator[Located]:
+        """Yield the items of a collection, wherever they lie."""
+        for key, path in self._repository.index.items_of(collection, self.number):
+            yield Located(key, path)
 
     def find_one(self, identifier: str) -> Located:
         """Return the one object that a person means: an id, ``collection/id``, or a path.
@@ -86,7 +96,7 @@ class Version:
     def objects(self) -> Iterator[tuple[Located, JsonObject]]:
         """Yield all STAC objects with what names them, in the order of paths; pages are none."""
         for path, entry in self.tree.files():
-            if path.endswith(".json") and "/." not in f"/{path}":
+            if may_be_object(path):
                 said = _json(self._repository.objects.file(entry.oid))
                 key = key_of(said)
                 if key is not None and said is not None:

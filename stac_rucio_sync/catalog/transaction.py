@@ -6,6 +6,7 @@ is touched is read and written. Nothing is seen by others before `Transaction.co
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from stac_rucio_sync.catalog.index import ObjectKey, key_of, same
 from stac_rucio_sync.catalog.lock import writer_lock
 from stac_rucio_sync.catalog.objects import Commit, Entry, Writing
 from stac_rucio_sync.catalog.pages import Member
-from stac_rucio_sync.catalog.paths import child_path, folder_of, item_path, joined
+from stac_rucio_sync.catalog.paths import child_path, folder_of, is_hidden, item_path, joined
 from stac_rucio_sync.catalog.repository import AUTHOR, ROOT, Located, Repository
 from stac_rucio_sync.catalog.weaving import title_of, with_own_links
 from stac_rucio_sync.errors import ItemError, UsageError
@@ -56,6 +57,11 @@ class Transaction:
         """Forget what was not committed."""
         self._draft.close()
 
+    @property
+    def writing(self) -> Writing:
+        """Where the files go that are to lie beside items: `Writing.put_file`, `Writing.put_large`."""
+        return self._writing
+
     def find(self, key: ObjectKey) -> str | None:
         """Return where an object lies now; None: it is not there.
 
@@ -83,7 +89,8 @@ class Transaction:
             Path of the catalogue or collection that a new item goes below; without one, that of its ``collection``
             (which is made where it is not there yet), or the root.
         assets
-            Files to lie beside the item, by path relative to it; its assets' hrefs name them so.
+            The files beside the item, by path relative to it; its assets' hrefs name them so. None: those that lie
+            there stay.
 
         Returns
         -------
@@ -93,21 +100,32 @@ class Transaction:
         Raises
         ------
         ItemError
-            It is no item with an id.
+            It is no item with an id, its place is taken, or a file cannot lie beside it.
+        UsageError
+            There is no such parent.
         """
+        if assets:
+            _check_assets(assets)
+        return self._put_item(stac, parent, assets)
+
+    def _put_item(self, stac: Mapping[str, Any], parent: str | None, assets: Mapping[str, Entry] | None) -> str:
         key = key_of(stac)
         if key is None or key.kind != "item" or not key.id:
             raise ItemError("it is no STAC item: type must be Feature, and id a text")
         old_path = self.find(key)
         home = self._home_of_new(key, old_path, parent)
         path = old_path or item_path(folder_of(home), key.id)
-        before = self.stac(path) if old_path else None
+        before = self.stac(path)
+        if before is not None and old_path is None:
+            raise ItemError(f"{key.id} cannot be put at {path}: another item lies there")
+        members = self._draft.members(home)
         kept = with_own_links(stac, before)
-        fate = self._fate(before, kept, path, assets)
+        files = self._changed_files(Located(key, path), assets, is_new=before is None)
+        fate = "added" if before is None else "modified" if files or not same(before, kept) else "unchanged"
         if fate != "unchanged":
+            self._put_files(path, files)
             self._draft.write(path, kept, key)
-            self._put_assets(folder_of(path), assets or {})
-        if fate == "added" or self._draft.members(home).get("item", key.id) is not None:
+        if fate == "added" or members.get("item", key.id) is not None:
             member = Member("item", key.id, path, title_of(kept), extents.of_item(kept))
             self._draft.put_member(home, member)
         return fate
@@ -126,7 +144,7 @@ class Transaction:
         old_path = self.find(key)
         home = self._draft.home_of(old_path) if old_path else (parent or ROOT)
         path = old_path or child_path(folder_of(home), key.id, key.kind)
-        if old_path is None and self._draft.edits.entry(path) is not None:
+        if old_path is None and not self._draft.is_free(folder_of(path)):
             raise ItemError(f"{key.id} cannot be put at {path}: something else lies there")
         before = self.stac(old_path) if old_path else None
         kept = with_own_links(stac, before)
@@ -146,13 +164,28 @@ class Transaction:
         Raises
         ------
         UsageError
-            It is the root.
+            It is the root, or it is not there, or a collection whose items lie elsewhere.
         """
         if located.path == ROOT:
             raise UsageError("the root of the catalogue cannot be removed")
+        if key_of(self.stac(located.path)) != located.key:
+            raise UsageError(f"there is no {located.key.kind} {located.key.id} at {located.path}")
+        below = {path: key for key, path in self._draft.below(located)}
+        self._check_none_left(below)
         self._draft.remove_member(self._draft.home_of(located.path), located)
-        for key, path in list(self._draft.below(located)):
+        for path, key in below.items():
             self._draft.forget(key, path)
+
+    def _check_none_left(self, below: Mapping[str, ObjectKey | None]) -> None:
+        """Refuse to remove a collection whose items lie elsewhere: they would be items of nothing."""
+        for key in below.values():
+            if key is not None and key.kind == "collection":
+                left = [path for path in self._draft.items_of(key.id) if path not in below]
+                if left:
+                    raise UsageError(
+                        f"{len(left)} items of the collection {key.id} lie elsewhere, such as {left[0]}: "
+                        "remove or move these first"
+                    )
 
     def move(self, located: Located, parent: str) -> None:
         """Put an item below another catalogue or collection.
@@ -162,16 +195,17 @@ class Transaction:
         if located.key.kind != "item":
             raise UsageError("only items can be moved")
         stac = self.stac(located.path)
-        if stac is None:
-            raise UsageError(f"there is no {located.path}")
+        if stac is None or key_of(stac) != located.key:
+            raise UsageError(f"there is no item {located.key.id} at {located.path}")
+        self._draft.members(parent)
         target = item_path(folder_of(parent), located.key.id)
         if target == located.path:
             return
-        if self._draft.edits.entry(target) is not None:
+        if self.stac(target) is not None:
             raise UsageError(f"{target} is there already")
         files = self._draft.files_beside(located)
         self.remove(located)
-        self.put_item(stac, parent=parent, assets=files)
+        self._put_item(stac, parent, files)
 
     def commit(self, message: str, *, when: datetime | None = None) -> Commit | None:
         """Make the changes so far visible, all at once.
@@ -196,30 +230,52 @@ class Transaction:
         if old_path is not None:
             return self._draft.home_of(old_path)
         if parent is not None:
-            return parent
+            self._draft.members(parent)
         if not key.collection:
-            return ROOT
+            return parent or ROOT
         collection = ObjectKey("collection", "", key.collection)
         path = self.find(collection)
         if path is None:
             self.put_collection(_new_collection(key.collection))
             path = self.find(collection)
-        return path or ROOT
+        return parent or path or ROOT
 
-    def _fate(self, before: JsonObject | None, kept: JsonObject, path: str, assets: Mapping[str, Entry] | None) -> str:
-        if before is None:
-            return "added"
-        folder = folder_of(path)
-        edits = self._draft.edits
-        same_files = all(edits.entry(joined(folder, name)) == entry for name, entry in (assets or {}).items())
-        return "unchanged" if same_files and same(before, kept) else "modified"
-
-    def _put_assets(self, folder: str, assets: Mapping[str, Entry]) -> None:
+    def _changed_files(
+        self, located: Located, assets: Mapping[str, Entry] | None, *, is_new: bool
+    ) -> dict[str, Entry | None]:
+        """Return the files beside an item that are to be put, and (None) to be removed."""
+        if assets is None:
+            return {}
+        draft, folder = self._draft, folder_of(located.path)
+        there = {} if is_new else draft.files_beside(located)
+        changed: dict[str, Entry | None] = {name: None for name in there if name not in assets and not is_hidden(name)}
         for name, entry in assets.items():
-            try:
-                self._draft.edits.put(joined(folder, name), entry)
-            except ValueError as error:
-                raise ItemError(f"asset file {name}: {error}") from error
+            beside = joined(folder, name)
+            if f"{beside}/".startswith(f"{located.path}/"):
+                raise ItemError(f"asset file {name}: this is where the item itself lies")
+            if draft.edits.entry(beside) != entry:
+                changed[name] = entry
+        return changed
+
+    def _put_files(self, path: str, files: Mapping[str, Entry | None]) -> None:
+        for name, entry in files.items():
+            beside = joined(folder_of(path), name)
+            if entry is None:
+                self._draft.edits.remove(beside)
+            else:
+                self._draft.edits.put(beside, entry)
+
+
+def _check_assets(assets: Mapping[str, Entry]) -> None:
+    """Refuse paths that cannot lie beside an item together, before anything is changed."""
+    folders = {name[: at.start()] for name in assets for at in re.finditer("/", name)}
+    for name in assets:
+        if any(part in {"", ".", ".."} or "\0" in part for part in name.split("/")):
+            raise ItemError(f"asset file {name!r}: it is no path below the item")
+        if is_hidden(name):
+            raise ItemError(f"asset file {name}: names that begin with a dot are the repository's own")
+        if name in folders:
+            raise ItemError(f"asset file {name}: it is a folder of other files, too")
 
 
 def _new_collection(identifier: str) -> JsonObject:

@@ -155,7 +155,7 @@ def test_a_collection_goes_with_all_below_it(repository: Repository, tmp_path: P
 def test_items_move(repository: Repository, tmp_path: Path) -> None:
     with transaction(repository) as changes:
         changes.put_collection(collection("a"))
-        changes.put_item(item("x", "a"), assets={"notes/readme.txt": changes._writing.put_file(b"hello")})
+        changes.put_item(item("x", "a"), assets={"notes/readme.txt": changes.writing.put_file(b"hello")})
         changes.commit("x in a")
         (located,) = repository.head().find("x")
         changes.put_collection(collection("b"))
