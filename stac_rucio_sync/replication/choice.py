@@ -42,6 +42,8 @@ class Asked:
     """Its dataset, by the settings."""
     assets: tuple[Asset, ...]
     """Those that are asked for."""
+    whole: bool = True
+    """The whole item is asked for, whatever assets the search shows of it."""
 
     @property
     def name(self) -> str:
@@ -80,7 +82,7 @@ def asked_batches(source: Source, settings: Settings, choice: Choice) -> Iterato
                 unreadable.append(Unreadable(change.position, str(error)))
             else:
                 asked.pop(did, None)
-                asked[did] = Asked(item, change, did, choice.of(item))
+                asked[did] = Asked(item, change, did, choice.of(item), choice.all)
         if len(asked) + len(unreadable) >= settings.sync.batch_items:
             yield list(asked.values()), unreadable
             asked, unreadable = {}, []

@@ -62,11 +62,10 @@ class Holdings:
         for one in asked:
             keys = _asset_keys(metadata.get(one.did, {}))
             chosen = {asset.key for asset in one.assets}
-            whole = len(one.assets) == len(one.item.assets)
             files = []
             for did in contents.get(one.did, ()):
                 asset, file = _asset_of(did, keys), held.get(did)
-                if file is not None and file.bytes is not None and (whole or asset in chosen):
+                if file is not None and file.bytes is not None and (one.whole or asset in chosen):
                     files.append(LakeFile(asset, did, file.bytes, file.adler32, file.md5, replicas_in(did, file)))
             if files:
                 found[one.did] = tuple(sorted(files, key=lambda file: (file.asset, file.did)))

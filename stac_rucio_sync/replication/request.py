@@ -23,6 +23,8 @@ from stac_rucio_sync.sources import Source
 from stac_rucio_sync.stores.refusals import ExistsError, MissingError
 from stac_rucio_sync.stores.rucio_rules import RULES_PER_CALL, RucioRules
 
+_WOULD_REGISTER = "the lake has no file of it yet; a dry run registers nothing, so its files are not counted"
+
 
 class ItemFate(StrEnum):
     """What became of one item of a request. Every item has exactly one."""
@@ -181,15 +183,16 @@ class RequestJob:
 
     def _take(self, asked: Sequence[Asked], registrar: Registrar | None) -> None:
         files = self._holdings.files(asked)
-        why = dict.fromkeys((one.did for one in asked if one.did not in files), "the lake has no file of it")
+        reason = _WOULD_REGISTER if self._request.register and self._request.dry_run else "the lake has no file of it"
+        why = dict.fromkeys((one.did for one in asked if one.did not in files), reason)
         if registrar is not None and why:
-            unknown = [one for one in asked if one.did in why and one.assets]
+            unknown = [one for one in asked if one.did in why and (one.assets or one.whole)]
             why |= registrar.register(unknown)
             files |= self._holdings.files(unknown)
             self.report.registered += sum(one.did in files for one in unknown)
         targets: dict[Did, list[Asked]] = {}
         for one in asked:
-            if not one.assets:
+            if not one.assets and not one.whole:
                 self._leave_out(one.name, ItemFate.NOTHING_CHOSEN, "it has no such asset")
             elif one.did not in files:
                 self._leave_out(one.name, ItemFate.NOT_REGISTERED, why[one.did])

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from stac_rucio_sync.lake import Lake, running_settings
 from stac_rucio_sync.lake.home import default_home
 from stac_rucio_sync.settings import load_settings
 from tests.conftest import RunningLake
+from tests.e2e.annotated import free_port, serving
 from tests.e2e.archive import Archive, running_archive
 from tests.e2e.copies import Copies, copied_item
 
@@ -37,6 +40,18 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
     """200 synced items, in tables that no other test writes to, and the server process that answers for them."""
     with _another_lake("archive") as lake, running_archive(lake, tmp_path_factory.mktemp("archive")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def archive_api(archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A STAC API with the items of the archive."""
+    folder, port = tmp_path_factory.mktemp("archive-api"), free_port()
+    lines = folder / "items.ndjson"
+    lines.write_bytes(b"\n".join(orjson.dumps(item) for item in archive.items))
+    rustac = str(Path(sys.executable).with_name("rustac"))
+    command = [rustac, "serve", str(lines), "--create-collections", "--addr", f"127.0.0.1:{port}"]
+    with serving(command, port, folder / "rustac.log") as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

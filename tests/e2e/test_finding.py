@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stac_rucio_sync.errors import TransientError, UsageError
+from stac_rucio_sync.errors import FatalError, TransientError, UsageError
 from stac_rucio_sync.finding import Archive as Client
 from stac_rucio_sync.finding import Found
 from tests.e2e.archive import Archive
@@ -64,6 +64,15 @@ def test_from_stac_items_to_everything_that_belongs_to_them(client: Client, copi
         assert path.read_bytes() == original(copies, asset)
         assert got[asset].rse == "SYDNEY-DISK"
     assert (got["log"].path, got["log"].reason) == (None, "it is a link, not a file of the data lake")
+
+
+def test_from_a_stac_search_to_its_data_products(client: Client, archive: Archive, archive_api: str) -> None:
+    found = client.search(archive_api, collections=["vo-cubes"])
+    wanted = [item for item in archive.items if item["collection"] == "vo-cubes"]
+    assert (len(found), found.unknown) == (len(wanted), ())
+    assert {file.product for file in found.nearest()} == set(found.ids)
+    with pytest.raises(FatalError, match="does not answer as a STAC API"):
+        client.search("http://127.0.0.1:9", collections=["vo-cubes"])
 
 
 def test_where_the_nearest_copy_fails_the_next_one_is_taken(found: Found, copies: Copies, tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,6 @@ import orjson
 import pytest
 
 from stac_rucio_sync.replication.states import State
-from tests.e2e.annotated import free_port, serving
 from tests.e2e.archive import SCOPE, Archive
 
 NOTEBOOK = Path(__file__).parents[2] / "examples" / "nearest_copy.ipynb"
@@ -22,16 +19,6 @@ COLLECTION = "vo-scenes"
 def notebook() -> dict[str, Any]:
     read: dict[str, Any] = orjson.loads(NOTEBOOK.read_bytes())
     return read
-
-
-@pytest.fixture
-def stac_api(archive: Archive, tmp_path: Path) -> Iterator[str]:
-    lines, port = tmp_path / "items.ndjson", free_port()
-    lines.write_bytes(b"\n".join(orjson.dumps(item) for item in archive.items))
-    rustac = str(Path(sys.executable).with_name("rustac"))
-    command = [rustac, "serve", str(lines), "--create-collections", "--addr", f"127.0.0.1:{port}"]
-    with serving(command, port, tmp_path / "rustac.log") as url:
-        yield url
 
 
 def test_the_notebook_is_stored_clean(notebook: dict[str, Any]) -> None:
@@ -47,13 +34,13 @@ def test_the_notebook_is_stored_clean(notebook: dict[str, Any]) -> None:
 def test_the_notebook_runs_against_a_lake(
     notebook: dict[str, Any],
     archive: Archive,
-    stac_api: str,
+    archive_api: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     variables = {
-        "STAC_API": stac_api,
+        "STAC_API": archive_api,
         "STAC_COLLECTION": COLLECTION,
         "ARCHIVE": archive.url,
         "COPIES": str(tmp_path / "copies"),
