@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.alternates import alternates
+from benchmarks.datalink import datalink
 from benchmarks.figures import Figure
 from benchmarks.growth import memory, through
 from benchmarks.mapping import mapping, unchanged
@@ -30,6 +31,7 @@ BENCHMARKS: dict[str, Callable[[Settings], list[Figure]]] = {
     "verify": verify,
     "tap": tap,
     "alternates": alternates,
+    "datalink": datalink,
 }
 LONG: dict[str, Callable[[Settings], list[Figure]]] = {"memory": memory, "through": through}
 """Ten minutes each: run where they are named."""

@@ -11,17 +11,23 @@ from flask import render_template
 
 from datalink.asked import Asked
 from datalink.rows import Row
-from datalink.terms import CORE_URI, REPLICA
+from datalink.terms import REPLICA
 from obscore_tap.frontpage import readable_size
 from obscore_tap.services import Services
 from stac_rucio_sync.locality import View
+from stac_rucio_sync.model import Topology
 
 HTML_TYPE = "text/html; charset=utf-8"
 _ROWS = 2000
 """Rows that a page shows; more are for programs."""
+_IDS, _SITES = 50, 20
+"""What an address of a page may name, and how many sites are offered."""
+_KEPT = ("SITE", "RSE", "LAT", "LON", "REPLICAS")
 
 
-def links_page(services: Services, asked: Asked, rows: Sequence[Row], view: View, *, overflow: bool) -> bytes:
+def links_page(
+    services: Services, asked: Asked, rows: Sequence[Row], view: View, topology: Topology, *, overflow: bool
+) -> bytes:
     """Return the page of an answer.
 
     Parameters
@@ -34,22 +40,31 @@ def links_page(services: Services, asked: Asked, rows: Sequence[Row], view: View
         Its answer.
     view
         The place that the links are seen from.
+    topology
+        The RSEs: their sites are offered to a client that is nowhere.
     overflow
         More was asked for than is given.
     """
     shown = rows[:_ROWS]
+    ids = [("ID", one) for one in asked.ids[:_IDS]]
+    kept = [(name, value) for name in _KEPT for value in asked.parameters.many(name)]
+    sites = sorted({rse.site for rse in topology.rses.values() if rse.site})[:_SITES]
     page = render_template(
         "links.html",
         title=services.settings.services.title,
-        asked=[{"id": name, "assets": _assets(of_id)} for name, of_id in groupby(shown, attrgetter("id"))],
+        asked=[_of_id(name, list(of_id)) for name, of_id in groupby(shown, attrgetter("id"))],
         overflow=overflow or len(rows) > _ROWS,
         seen_from=_seen_from(view),
-        votable="links?" + urlencode([("ID", one) for one in asked.ids[:50]] + [("RESPONSEFORMAT", "votable")]),
-        core_uri=CORE_URI,
+        sites=[{"name": site, "href": _page_of(ids, ("SITE", site))} for site in sites],
+        votable=_page_of([*ids, *kept], ("RESPONSEFORMAT", "votable")),
         size=readable_size,
-        term=_term,
+        label=_label,
     )
     return page.encode("utf-8", "replace")
+
+
+def _page_of(parameters: Iterable[tuple[str, str]], *others: tuple[str, str]) -> str:
+    return "links?" + urlencode([*parameters, *others], errors="replace")
 
 
 def terms_page(services: Services) -> bytes:
@@ -65,14 +80,17 @@ def error_page(message: str) -> bytes:
     return render_template("links_error.html", fault=fault, told=told).encode("utf-8", "replace")
 
 
-def _assets(rows: Iterable[Row]) -> list[list[Row]]:
-    """Return the rows of an ID by asset: the copies of a file stand together."""
-    return [list(of_asset) for _, of_asset in groupby(rows, attrgetter("local_semantics"))]
+def _of_id(name: str, rows: Sequence[Row]) -> dict[str, object]:
+    """Return the rows of an ID by asset, so that the copies of a file stand together; or why there are none."""
+    is_fault = len(rows) == 1 and rows[0].local_semantics is None and rows[0].error_message is not None
+    assets = [list(of_asset) for _, of_asset in groupby(rows, attrgetter("local_semantics"))]
+    return {"id": name, "assets": assets, "fault": rows[0].error_message if is_fault else None}
 
 
-def _term(semantics: str) -> str:
+def _label(semantics: str) -> str:
     """Return a term for people."""
-    return semantics.rpartition("#")[2] or semantics
+    term = semantics.rpartition("#")[2] or semantics
+    return "the data" if term == "this" else term.replace("-", " ")
 
 
 def _seen_from(view: View) -> str:

@@ -88,7 +88,7 @@ def blueprint(services: Services) -> Blueprint:
         rows, cut = finder.find(asked.ids, view, asked.wishes, asked.max_rows)
         overflow = cut or asked.overflow or asked.max_rows == 0
         if asked.media_type == HTML:
-            page = links_page(services, asked, rows, view, overflow=overflow)
+            page = links_page(services, asked, rows, view, finder.topology(), overflow=overflow)
             return _with_headers(Response(page, content_type=HTML_TYPE), asked)
         itself = () if rows else (descriptor(f"{url}/links", finder.topology()),)
         return _with_headers(

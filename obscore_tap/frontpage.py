@@ -48,6 +48,12 @@ class Other:
 OTHERS: tuple[Other, ...] = (
     Other("Simple Cone Search 1.03", "/scs", "scs/capabilities", "what lies around a position."),
     Other("SIA 2.0", "/sia2/query", "sia2/capabilities", "images and cubes by position, band, time and more."),
+    Other(
+        "DataLink 1.1",
+        "/datalink/links",
+        "datalink/capabilities",
+        "the files of a data product and where their copies are, the nearest to you first.",
+    ),
 )
 
 

@@ -6,6 +6,7 @@ STYLE = b"""\
 :root { color-scheme: light dark; --line: #8885; --soft: #8882; }
 * { box-sizing: border-box; }
 body { font: 1rem/1.55 system-ui, sans-serif; max-width: 58rem; margin: 0 auto; padding: 1rem 1.25rem 4rem; }
+h1, h2 { overflow-wrap: anywhere; }
 h1 { font-size: 1.7rem; line-height: 1.2; margin: 1.5rem 0 .5rem; }
 h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; padding-bottom: .25rem; border-bottom: 1px solid var(--line); }
 p, li { max-width: 44rem; }
