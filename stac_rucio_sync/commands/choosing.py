@@ -7,8 +7,6 @@ from contextlib import closing, contextmanager
 from typing import Any, TypeVar
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from stac_rucio_sync.commands.parameters import BBOX, CQL2
 from stac_rucio_sync.errors import ItemError, UsageError
@@ -73,26 +71,3 @@ def open_lake(settings: Settings) -> Iterator[tuple[Holdings, RucioRules]]:
     """Open the edges to Rucio for one command."""
     with closing(Holdings(settings)) as holdings, closing(RucioRules(settings)) as rules:
         yield holdings, rules
-
-
-@contextmanager
-def bar(console: Console, title: str, unit: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Draw a bar of things done and of all things (None: not known); draw nothing where there is no terminal."""
-    if not console.is_terminal:
-        yield lambda _done, _all: None
-        return
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[text]}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(title, total=None, text="")
-
-        def draw(done: int, everything: int | None) -> None:
-            text = f"{done} {unit}" if everything is None else f"{done} of {everything} {unit}"
-            progress.update(task, total=everything, completed=done if everything else 0, text=text)
-
-        yield draw

@@ -11,8 +11,9 @@ import click
 import orjson
 from rich.console import Console
 
-from stac_rucio_sync.commands.choosing import bar, choice_of, item_options, open_lake, source_of
+from stac_rucio_sync.commands.choosing import choice_of, item_options, open_lake, source_of
 from stac_rucio_sync.commands.context import Invocation
+from stac_rucio_sync.commands.screen import bar
 from stac_rucio_sync.commands.stopping import stoppable
 from stac_rucio_sync.errors import FatalError, UsageError
 from stac_rucio_sync.locality import Locality, View

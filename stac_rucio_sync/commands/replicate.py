@@ -10,8 +10,9 @@ import click
 import orjson
 from rich.console import Console
 
-from stac_rucio_sync.commands.choosing import bar, choice_of, did_of, item_options, open_lake, source_of
+from stac_rucio_sync.commands.choosing import choice_of, did_of, item_options, open_lake, source_of
 from stac_rucio_sync.commands.context import Invocation
+from stac_rucio_sync.commands.screen import bar
 from stac_rucio_sync.commands.stopping import stoppable
 from stac_rucio_sync.errors import UsageError
 from stac_rucio_sync.model.rules import RuleWish
@@ -63,7 +64,7 @@ def replicate(invocation: Invocation, /, location: str, **options: Any) -> None:
     talk = Console(stderr=True)
     with stoppable(), open_lake(settings) as (holdings, rules):
         source = source_of(location, settings, options)
-        job = RequestJob(source, settings, request, holdings, rules)
+        job = RequestJob(source, settings, request, holdings, rules, follow=options["wait"])
         error: BaseException | None = None
         survey: Survey | None = None
         try:
@@ -82,8 +83,8 @@ def replicate(invocation: Invocation, /, location: str, **options: Any) -> None:
 
 
 def _wait(job: RequestJob, holdings: Holdings, rules: RucioRules, talk: Console, timeout: float | None) -> Survey:
-    surveyor = Surveyor(holdings, rules, job.report.place)
-    with bar(talk, f"copies at {job.report.place.expression}", "files") as draw:
+    surveyor = Surveyor(holdings, rules, job.report.destination)
+    with bar(talk, f"copies at {job.report.destination.expression}", "files") as draw:
         in_time = surveyor.wait(job.watched, timeout, draw)
     return Survey(surveyor.states(job.watched), timed_out=not in_time)
 
@@ -114,7 +115,8 @@ def _lines(report: RequestReport) -> list[str]:
     made = "" if report.dry_run else f"; {rules} rules made, {report.rules_there} there, {report.renewed} prolonged"
     new = f", {report.registered} registered now" if report.registered else ""
     lines = [
-        f"{report.source} at {report.place.expression}: {would}{report.read} items ({fates or 'none'}){new}{made}",
+        f"{report.source} at {report.destination.expression}: {would}{report.read} items ({fates or 'none'})"
+        f"{new}{made}",
         f"{report.files} files, {report.bytes} bytes; not there yet: {report.missing_files} files, "
         f"{report.missing_bytes} bytes",
     ]

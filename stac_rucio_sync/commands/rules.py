@@ -10,15 +10,15 @@ import click
 import orjson
 from rich.console import Console
 
-from stac_rucio_sync.commands.choosing import bar, choice_of, item_options, open_lake, source_of
+from stac_rucio_sync.commands.choosing import choice_of, item_options, open_lake, source_of
 from stac_rucio_sync.commands.context import Invocation
-from stac_rucio_sync.commands.screen import table_of
+from stac_rucio_sync.commands.screen import bar
 from stac_rucio_sync.commands.stopping import stoppable
 from stac_rucio_sync.errors import UsageError
 from stac_rucio_sync.model.rules import Rule
 from stac_rucio_sync.replication.choice import asked_batches
 from stac_rucio_sync.replication.ending import Ended, end_rules, rules_on
-from stac_rucio_sync.replication.survey import Place, Survey, Surveyor, Watched
+from stac_rucio_sync.replication.survey import Destination, Survey, Surveyor, Watched
 from stac_rucio_sync.settings import Settings
 
 EXIT_SOME_FAILED = 1
@@ -51,17 +51,9 @@ def list_(invocation: Invocation, rse_expression: str | None, as_json: bool) -> 
     if as_json:
         for rule in found:
             click.echo(orjson.dumps(rule.as_json()))
-    elif found:
-        columns = ("rule", "DID", "RSE expression", "state", "there/under way/stuck", "ends", "last error")
-        Console().print(table_of(f"rules of {account}", columns, [_cells(rule) for rule in found]))
     else:
-        click.echo(f"account {account} has no such rule", err=True)
-
-
-def _cells(rule: Rule) -> tuple[str, ...]:
-    ends = f"{rule.expires_at:%Y-%m-%d %H:%M:%S}" if rule.expires_at else "never"
-    locks = f"{rule.ok}/{rule.replicating}/{rule.stuck}"
-    return (rule.id, str(rule.did), rule.rse_expression, rule.state, locks, ends, rule.error or "")
+        _echo(map(str, found))
+        click.echo(f"account {account} has {len(found)} such rules", err=True)
 
 
 @rules.command()
@@ -105,8 +97,8 @@ def wait(invocation: Invocation, /, location: str, **options: Any) -> None:  # n
 def _survey(settings: Settings, location: str, options: dict[str, Any], *, wait: bool) -> None:
     talk = Console(stderr=True)
     with stoppable(), open_lake(settings) as (holdings, edge):
-        place = Place(options["rse_expression"], edge.rses(options["rse_expression"]))
-        surveyor = Surveyor(holdings, edge, place)
+        destination = Destination(options["rse_expression"], edge.rses(options["rse_expression"]))
+        surveyor = Surveyor(holdings, edge, destination)
         source = source_of(location, settings, options)
         survey = Survey()
         watched: list[Watched] = []
@@ -118,11 +110,15 @@ def _survey(settings: Settings, location: str, options: dict[str, Any], *, wait:
             else:
                 survey.states += surveyor.states(looked)
         if wait and watched:
-            with bar(talk, f"copies at {place.expression}", "files") as draw:
+            with bar(talk, f"copies at {destination.expression}", "files") as draw:
                 survey.timed_out = not surveyor.wait(watched, options["timeout"], draw)
             survey.states = surveyor.states(watched)
     if options["as_json"]:
-        click.echo(orjson.dumps({"rse_expression": place.expression, "rses": sorted(place.rses)} | survey.as_json()))
+        click.echo(
+            orjson.dumps(
+                {"rse_expression": destination.expression, "rses": sorted(destination.rses)} | survey.as_json()
+            )
+        )
     else:
         _echo(survey.titled())
         talk.print(survey.summary(), markup=False, highlight=False, soft_wrap=True)

@@ -47,6 +47,29 @@ def progress_bar(console: Console, title: str) -> Iterator[Callable[[Report, flo
         yield draw
 
 
+@contextmanager
+def bar(console: Console, title: str, unit: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Draw a bar of things done and of all things (None: not known); draw nothing where there is no terminal."""
+    if not console.is_terminal:
+        yield lambda _done, _all: None
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[text]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(title, total=None, text="")
+
+        def draw(done: int, everything: int | None) -> None:
+            text = f"{done} {unit}" if everything is None else f"{done} of {everything} {unit}"
+            progress.update(task, total=everything, completed=done if everything else 0, text=text)
+
+        yield draw
+
+
 def summary(report: Report) -> str:
     """Return the one line that ends a run."""
     fates = ", ".join(f"{getattr(report, fate.value)} {fate.value}" for fate in Fate if getattr(report, fate.value))

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from stac_rucio_sync.errors import FatalError, SyncError
 from stac_rucio_sync.http import Http, RefusedAnswer
 from stac_rucio_sync.model import Did
-from stac_rucio_sync.replication.transfer import Expected, fetch, is_there, local_path
+from stac_rucio_sync.replication.transfer import HASTY, Expected, fetch, is_there, local_path
 
 _PARALLEL: Final = 4
 
@@ -182,11 +182,10 @@ def _got(http: Http, file: Copies, checks: Checks | None, folder: Path) -> Got:
     if is_there(path, expected):
         return Got(file.product, file.asset, path, verified_by=expected.verified_by)
     failures = [copy.error for copy in file.copies if copy.url is None and copy.error]
-    for copy in file.copies:
-        if copy.url is None:
-            continue
+    readable = [copy for copy in file.copies if copy.url is not None]
+    for copy in readable:
         try:
-            fetch(http, copy.url, path, expected)
+            fetch(http, copy.url or "", path, expected, attempts=None if copy is readable[-1] else HASTY)
         except SyncError as error:
             if isinstance(error, FatalError) and not isinstance(error, RefusedAnswer):
                 raise

@@ -41,6 +41,13 @@ class Rule:
     error: str | None
     """The message of the last transfer that failed."""
 
+    def __str__(self) -> str:
+        """Say it in one line."""
+        ends = f", ends {self.expires_at:%Y-%m-%dT%H:%M:%SZ}" if self.expires_at else ""
+        error = f": {self.error}" if self.error else ""
+        locks = f"{self.ok} there, {self.replicating} under way, {self.stuck} stuck"
+        return f"{self.id}  {self.did}  {self.copies} at {self.rse_expression}  {self.state} ({locks}{ends}){error}"
+
     def as_json(self) -> JsonObject:
         """Return what ``--json`` prints of it."""
         return {

@@ -17,6 +17,7 @@ from stac_rucio_sync.replication.choice import Asked, Choice, asked_batches
 from stac_rucio_sync.replication.holdings import Holdings
 from stac_rucio_sync.replication.manifest import FetchReport, FileFate, Line
 from stac_rucio_sync.replication.transfer import (
+    HASTY,
     DamagedError,
     Expected,
     discard_part,
@@ -90,7 +91,7 @@ class Fetcher:
         failures: list[str] = []
         for ranked in candidates:
             try:
-                self._fetch(ranked, path, expected)
+                self._fetch(ranked, path, expected, None if ranked is candidates[-1] else HASTY)
             except SyncError as error:
                 if isinstance(error, FatalError) and not isinstance(error, RefusedAnswer):
                     raise
@@ -114,9 +115,9 @@ class Fetcher:
                 closed.append(f"{ranked.replica.rse}: {ranked.why_not}")
         return readable, closed
 
-    def _fetch(self, ranked: Ranked, path: Path, expected: Expected) -> None:
+    def _fetch(self, ranked: Ranked, path: Path, expected: Expected, attempts: int | None) -> None:
         if ranked.url is not None:
-            fetch(self._http, ranked.url, path, expected, self._on_bytes)
+            fetch(self._http, ranked.url, path, expected, self._on_bytes, attempts)
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".rucio-") as folder:

@@ -5,7 +5,7 @@ Rucio calls a rule on an empty dataset OK at once. So an item without a file in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -17,11 +17,14 @@ from stac_rucio_sync.model.rules import LakeFile, Quota, Rule, RuleWish
 from stac_rucio_sync.replication.choice import Asked, Choice, asked_batches
 from stac_rucio_sync.replication.holdings import Holdings
 from stac_rucio_sync.replication.registering import Registrar
-from stac_rucio_sync.replication.survey import Place, Watched
+from stac_rucio_sync.replication.survey import Destination, Watched
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.sources import Source
 from stac_rucio_sync.stores.refusals import ExistsError, MissingError
 from stac_rucio_sync.stores.rucio_rules import RULES_PER_CALL, RucioRules
+
+Targets = dict[Did, dict[Did, str]]
+"""By DID that carries a rule: the items that it is for, by their datasets, with their names."""
 
 _WOULD_REGISTER = "the lake has no file of it yet; a dry run registers nothing, so its files are not counted"
 
@@ -58,7 +61,7 @@ class RequestReport:
     """What a request did. ``read`` is the sum of the fates, always."""
 
     source: str
-    place: Place
+    destination: Destination
     dry_run: bool
     fates: dict[ItemFate, int] = field(default_factory=lambda: dict.fromkeys(ItemFate, 0))
     files: int = 0
@@ -92,8 +95,8 @@ class RequestReport:
         """Return the one object that ``--json`` prints."""
         return {
             "source": self.source,
-            "rse_expression": self.place.expression,
-            "rses": sorted(self.place.rses),
+            "rse_expression": self.destination.expression,
+            "rses": sorted(self.destination.rses),
             "dry_run": self.dry_run,
             "read": self.read,
             **{fate.value: count for fate, count in self.fates.items()},
@@ -123,6 +126,8 @@ class RequestJob:
         What is asked for.
     holdings, rules
         The edges to Rucio.
+    follow
+        Remember the items that have a rule, to wait for them.
     """
 
     def __init__(
@@ -132,6 +137,8 @@ class RequestJob:
         request: Request,
         holdings: Holdings,
         rules: RucioRules,
+        *,
+        follow: bool = False,
     ) -> None:
         self._source = source
         self._settings = settings
@@ -141,11 +148,13 @@ class RequestJob:
         self.on_progress: Callable[[RequestReport], None] = lambda _: None
         """Called after every batch."""
         expression = request.wish.rse_expression
-        self.report = RequestReport(source.name, Place(expression, rules.rses(expression)), request.dry_run)
+        self.report = RequestReport(source.name, Destination(expression, rules.rses(expression)), request.dry_run)
+        self._follow = follow
         self.watched: list[Watched] = []
-        """The items that have a rule."""
+        """The items that have a rule, with ``follow``."""
         self._known: dict[Did, Rule] = {}
-        self._in_dataset: list[Asked] = []
+        self._made: set[Did] = set()
+        self._in_dataset: dict[Did, str] = {}
 
     def run(self) -> RequestReport:
         """Read the source and ask for copies, batch by batch.
@@ -165,7 +174,7 @@ class RequestJob:
         request, report = self._request, self.report
         registrar = Registrar(self._settings) if request.register and not request.dry_run else None
         self._look_at_rules()
-        report.quotas = self._rules.quotas(report.place.rses)
+        report.quotas = self._rules.quotas(report.destination.rses)
         try:
             for asked, unreadable in asked_batches(self._source, self._settings, request.choice):
                 for one in unreadable:
@@ -190,17 +199,20 @@ class RequestJob:
             why |= registrar.register(unknown)
             files |= self._holdings.files(unknown)
             self.report.registered += sum(one.did in files for one in unknown)
-        targets: dict[Did, list[Asked]] = {}
+        targets: Targets = {}
+        measured: dict[Did, LakeFile] = {}
         for one in asked:
             if not one.assets and not one.whole:
                 self._leave_out(one.name, ItemFate.NOTHING_CHOSEN, "it has no such asset")
             elif one.did not in files:
                 self._leave_out(one.name, ItemFate.NOT_REGISTERED, why[one.did])
             else:
-                self.watched.append(Watched(one, files[one.did]))
-                self._measure(files[one.did])
+                if self._follow:
+                    self.watched.append(Watched.of(one, files[one.did]))
+                measured |= {file.did: file for file in files[one.did]}
                 for did in self._targets(one, files[one.did]):
-                    targets.setdefault(did, []).append(one)
+                    targets.setdefault(did, {})[one.did] = one.name
+        self._measure(measured.values())
         dataset = self._request.dataset
         if dataset is None:
             self._settle(targets)
@@ -213,20 +225,21 @@ class RequestJob:
             return [one.did]
         return [file.did for file in files]
 
-    def _measure(self, files: Sequence[LakeFile]) -> None:
+    def _measure(self, files: Collection[LakeFile]) -> None:
         report = self.report
-        missing = [file.bytes for file in files if not file.available_at(report.place.rses)]
+        missing = [file.bytes for file in files if not file.available_at(report.destination.rses)]
         report.files += len(files)
         report.bytes += sum(file.bytes for file in files)
         report.missing_files += len(missing)
         report.missing_bytes += sum(missing)
 
-    def _gather(self, dataset: Did, targets: dict[Did, list[Asked]]) -> None:
+    def _gather(self, dataset: Did, targets: Targets) -> None:
         if not self._request.dry_run:
             if not self._in_dataset:
                 self._rules.make_dataset(dataset)
             self._rules.attach(dataset, targets)
-        self._in_dataset.extend({one.did: one for asked in targets.values() for one in asked}.values())
+        for items in targets.values():
+            self._in_dataset |= items
 
     def _leave_out(self, name: str, fate: ItemFate, reason: str) -> None:
         self.report.fates[fate] += 1
@@ -240,9 +253,9 @@ class RequestJob:
             rule.did: rule for rule in self._rules.own(rse_expression=wish.rse_expression) if rule.copies == wish.copies
         }
 
-    def _settle(self, targets: dict[Did, list[Asked]]) -> None:
+    def _settle(self, targets: Targets) -> None:
         """Make the rules of a batch that are missing, and give its items their fates."""
-        new = [did for did in targets if did not in self._known]
+        new = [did for did in targets if did not in self._known and did not in self._made]
         there = [did for did in targets if did in self._known]
         failed = {} if self._request.dry_run else self._renew(there)
         if not self._request.dry_run:
@@ -251,12 +264,13 @@ class RequestJob:
                 failed |= self._make(call)
         self.report.rules_there += len(there)
         fates: dict[Did, ItemFate] = {}
-        for did, asked in targets.items():
-            fate = ItemFate.FAILED if did in failed else ItemFate.THERE if did in set(there) else ItemFate.MADE
-            for one in asked:
+        fate_of = dict.fromkeys(new, ItemFate.MADE) | dict.fromkeys(failed, ItemFate.FAILED)
+        for did, items in targets.items():
+            fate = fate_of.get(did, ItemFate.THERE)
+            for item, name in items.items():
                 if fate is ItemFate.FAILED:
-                    self.report.left_out[one.name] = failed[did]
-                fates[one.did] = max(fate, fates.get(one.did, ItemFate.THERE), key=_weight)
+                    self.report.left_out[name] = failed[did]
+                fates[item] = max(fate, fates.get(item, ItemFate.THERE), key=_weight)
         for fate in fates.values():
             self.report.fates[fate] += 1
 
@@ -279,6 +293,7 @@ class RequestJob:
         except RefusedError as error:
             return dict.fromkeys(dids, str(error))
         self.report.rules.update(zip(made, dids, strict=True))
+        self._made.update(dids)
         return {}
 
     def _renew(self, dids: Sequence[Did]) -> dict[Did, str]:

@@ -18,7 +18,7 @@ from stac_rucio_sync.replication.given import GivenItems
 from stac_rucio_sync.replication.holdings import Holdings
 from stac_rucio_sync.replication.manifest import FetchReport, Line
 from stac_rucio_sync.replication.request import Request, RequestJob, RequestReport
-from stac_rucio_sync.replication.survey import Place, Survey, Surveyor, Watched
+from stac_rucio_sync.replication.survey import Destination, Survey, Surveyor, Watched
 from stac_rucio_sync.settings import Settings, load_settings
 from stac_rucio_sync.stores.rucio_rules import RucioRules
 
@@ -100,7 +100,7 @@ class Replication:
         timeout: float | None = None,
     ) -> Survey:
         """Say how much of every item is at an RSE, at once or when nothing is on its way any more."""
-        surveyor = Surveyor(self.holdings, self.rules, Place(rse, self.rules.rses(rse)))
+        surveyor = Surveyor(self.holdings, self.rules, Destination(rse, self.rules.rses(rse)))
         survey = Survey()
         watched: list[Watched] = []
         for asked, unreadable in asked_batches(GivenItems(items), self.settings, choice(assets, roles)):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from stac_rucio_sync.model import Did, JsonObject
+from stac_rucio_sync.model import Did, ItemKey, JsonObject
 from stac_rucio_sync.model.rules import LakeFile
 from stac_rucio_sync.replication.choice import Asked
 from stac_rucio_sync.replication.holdings import Holdings
@@ -25,8 +25,8 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where copies are asked for: an RSE expression and what it stands for."""
+class Destination:
+    """Where copies are asked for: an RSE expression and what it stands for, taken as one place."""
 
     expression: str
     rses: frozenset[str]
@@ -36,8 +36,16 @@ class Place:
 class Watched:
     """An item that is followed."""
 
-    asked: Asked
+    key: ItemKey
+    did: Did
+    assets: int
+    """How many are asked for."""
     files: Sequence[LakeFile]
+
+    @classmethod
+    def of(cls, asked: Asked, files: Sequence[LakeFile]) -> Watched:
+        """Return an item of a request with its files."""
+        return cls(asked.item.key, asked.did, len(asked.assets), files)
 
 
 @dataclass(slots=True)
@@ -93,32 +101,29 @@ class Surveyor:
     ----------
     holdings, rules
         The edges to Rucio.
-    place
+    destination
         Where the copies should be.
     """
 
-    def __init__(self, holdings: Holdings, rules: RucioRules, place: Place) -> None:
+    def __init__(self, holdings: Holdings, rules: RucioRules, destination: Destination) -> None:
         self._holdings = holdings
         self._rules = rules
-        self._place = place
+        self._destination = destination
 
     def look(self, asked: Sequence[Asked]) -> list[Watched]:
         """Return the items of a batch with their files as Rucio holds them now."""
         files = self._holdings.files(asked)
-        return [Watched(one, files.get(one.did, ())) for one in asked]
+        return [Watched.of(one, files.get(one.did, ())) for one in asked]
 
     def states(self, watched: Sequence[Watched]) -> list[ItemState]:
         """Return the states of items, with the reasons of what is stuck."""
-        rses = self._place.rses
+        rses = self._destination.rses
         stuck = {file.did: one for one in watched for file in one.files if is_stuck(file, rses)}
         reasons: dict[Did, str] = {}
         if stuck:
-            datasets = {one.asked.did for one in stuck.values()}
-            reasons = self._rules.why_stuck(datasets, stuck.keys(), rses, self._place.expression)
-        return [
-            state_of(one.asked.item.key, one.asked.did, one.files, len(one.asked.assets), rses, reasons)
-            for one in watched
-        ]
+            datasets = {one.did for one in stuck.values()}
+            reasons = self._rules.why_stuck(datasets, stuck.keys(), rses, self._destination.expression)
+        return [state_of(one.key, one.did, one.files, one.assets, rses, reasons) for one in watched]
 
     def wait(self, watched: Sequence[Watched], timeout: float | None, progress: Progress | None = None) -> bool:
         """Look again and again until nothing is on its way: every file is there, stuck, or not coming at all.
@@ -139,7 +144,7 @@ class Surveyor:
         """
         began = time.monotonic()
         deadline = None if timeout is None else began + timeout
-        rses, pause = self._place.rses, _FIRST_PAUSE
+        rses, pause = self._destination.rses, _FIRST_PAUSE
         files = {file.did: file for one in watched for file in one.files}
         while True:
             pending = [file for file in files.values() if not file.available_at(rses)]
@@ -163,10 +168,10 @@ class Surveyor:
         Rucio makes the locks of very large rules later (state INJECT), so a file of which nothing is seen at the place
         may still come.
         """
-        if any(is_copying(file, self._place.rses) for file in left):
+        if any(is_copying(file, self._destination.rses) for file in left):
             return False
-        if all(is_stuck(file, self._place.rses) for file in left):
+        if all(is_stuck(file, self._destination.rses) for file in left):
             return True
         if seconds < _GRACE:
             return False
-        return not any(rule.state == "INJECT" for rule in self._rules.own(rse_expression=self._place.expression))
+        return not any(rule.state == "INJECT" for rule in self._rules.own(rse_expression=self._destination.expression))

@@ -26,6 +26,9 @@ _LONGEST: Final = 240
 _STARTS_AT: Final = re.compile(r"bytes (\d+)-")
 _UNSAFE: Final = re.compile(r"/|\A\.|_(?=x[0-9A-F]+_)")
 
+HASTY: Final = 2
+"""Tries where another replica can be asked instead."""
+
 OnBytes = Callable[[int], None]
 
 
@@ -89,7 +92,14 @@ def is_there(path: Path, expected: Expected) -> bool:
     return path.is_file() and why_not(path, expected) is None
 
 
-def fetch(http: Http, url: str, path: Path, expected: Expected, on_bytes: OnBytes = lambda _: None) -> None:
+def fetch(
+    http: Http,
+    url: str,
+    path: Path,
+    expected: Expected,
+    on_bytes: OnBytes = lambda _: None,
+    attempts: int | None = None,
+) -> None:
     """Download a file; what an earlier try left beside its path is continued.
 
     Parameters
@@ -104,6 +114,8 @@ def fetch(http: Http, url: str, path: Path, expected: Expected, on_bytes: OnByte
         Size and checksums.
     on_bytes
         Is told of every piece that came.
+    attempts
+        Tries at most; None: as many as the edge makes.
 
     Raises
     ------
@@ -115,11 +127,19 @@ def fetch(http: Http, url: str, path: Path, expected: Expected, on_bytes: OnByte
         It cannot be written here.
     """
     part = path.with_name(path.name + _PART)
+
+    def whole() -> None:
+        _download(http, url, part, expected, on_bytes, attempts)
+        wrong = why_not(part, expected)
+        if wrong is not None:
+            part.unlink(missing_ok=True)
+            raise DamagedError(f"{public_url(url)}: {wrong}")
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         continued = _usable(part, expected)
         try:
-            _whole(http, url, part, expected, on_bytes)
+            whole()
         except RefusedAnswer as refused:
             damaged = isinstance(refused, DamagedError) or refused.status == _NOT_SATISFIABLE
             if damaged:
@@ -127,7 +147,7 @@ def fetch(http: Http, url: str, path: Path, expected: Expected, on_bytes: OnByte
             if not (damaged and continued):
                 raise
             # The beginning was of something else.
-            _whole(http, url, part, expected, on_bytes)
+            whole()
         part.replace(path)
     except OSError as error:
         raise FatalError(f"{path} cannot be written: {error.strerror or error}") from error
@@ -157,15 +177,7 @@ def _usable(part: Path, expected: Expected) -> bool:
     return size > 0
 
 
-def _whole(http: Http, url: str, part: Path, expected: Expected, on_bytes: OnBytes) -> None:
-    _download(http, url, part, expected, on_bytes)
-    wrong = why_not(part, expected)
-    if wrong is not None:
-        part.unlink(missing_ok=True)
-        raise DamagedError(f"{public_url(url)}: {wrong}")
-
-
-def _download(http: Http, url: str, part: Path, expected: Expected, on_bytes: OnBytes) -> None:
+def _download(http: Http, url: str, part: Path, expected: Expected, on_bytes: OnBytes, attempts: int | None) -> None:
     part.touch()
     if expected.bytes is not None and part.stat().st_size == expected.bytes:
         return
@@ -195,7 +207,7 @@ def _download(http: Http, url: str, part: Path, expected: Expected, on_bytes: On
         if declared.isdigit() and length - begin < int(declared):
             raise ConnectionError("the answer broke off")  # older versions of urllib3 do not say so
 
-    http.ask("GET", url, take, headers=headers)
+    http.ask("GET", url, take, headers=headers, attempts=attempts)
 
 
 def _begin(response: requests.Response) -> int:

@@ -20,7 +20,7 @@ from stac_rucio_sync.replication.manifest import FetchReport, Line
 from stac_rucio_sync.replication.registering import Registrar
 from stac_rucio_sync.replication.request import Request, RequestJob, RequestReport
 from stac_rucio_sync.replication.states import ItemState
-from stac_rucio_sync.replication.survey import Place, Surveyor
+from stac_rucio_sync.replication.survey import Destination, Surveyor
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.sources import Source, open_source
 from stac_rucio_sync.stores.rucio_rules import RucioRules
@@ -101,7 +101,7 @@ class Searched:
     ) -> dict[str, ItemState]:
         """Return the states of items by their ids, at once or when nothing is under way."""
         with self.edges(account) as (holdings, rules):
-            surveyor = Surveyor(holdings, rules, Place(rse, rules.rses(rse)))
+            surveyor = Surveyor(holdings, rules, Destination(rse, rules.rses(rse)))
             batches = asked_batches(self.source(*items), self.settings(account), choice or Choice())
             watched = [one for asked, _ in batches for one in surveyor.look(asked)]
             if wait is not None:
