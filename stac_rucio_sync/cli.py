@@ -9,26 +9,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 import click
 
 from stac_rucio_sync import __version__
+from stac_rucio_sync.commands.lazy import LazyGroup, Place, imported
 from stac_rucio_sync.commands.stopping import leave_stopped
 from stac_rucio_sync.errors import SyncError, UsageError
 
 EXIT_USAGE = 2
 EXIT_FATAL = 3
-
-
-class Place(NamedTuple):
-    """Where a command is, and what the list of commands says of it."""
-
-    module: str
-    name: str
-    says: str
 
 
 COMMANDS: Final[Mapping[str, Place]] = {
@@ -89,6 +81,11 @@ COMMANDS: Final[Mapping[str, Place]] = {
         "resolve",
         "Say which STAC item and asset a DID stands for (exit 1: none that was synced).",
     ),
+    "catalog": Place(
+        "stac_rucio_sync.commands.catalog",
+        "catalog",
+        "Keep a STAC catalogue with its history: transactions, rollback, backup.",
+    ),
     "lake": Place(
         "stac_rucio_sync.lake.commands",
         "lake",
@@ -98,32 +95,11 @@ COMMANDS: Final[Mapping[str, Place]] = {
 """The commands; each is imported when it is called, for together they take a second."""
 
 
-class Commands(click.Group):
-    """The root command: it knows its commands by `COMMANDS` and imports none before it is needed."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of the commands."""
-        return sorted(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command."""
-        if cmd_name not in COMMANDS:
-            return None
-        place = COMMANDS[cmd_name]
-        command: click.Command = _imported(place.module, place.name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, COMMANDS[name].says) for name in self.list_commands(ctx)])
-
-
-def _imported(module: str, name: str) -> Any:  # noqa: ANN401 - whatever is there
-    return getattr(import_module(module), name)
-
-
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup,
+    places=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="stac-rucio-sync")
 @click.option(
     "--settings",
@@ -148,7 +124,7 @@ def cli(context: click.Context, settings_file: Path | None, lake_home: Path | No
       stac-rucio-sync sync https://stac.example.org/v1 --collection images
       stac-rucio-sync status
     """
-    context.obj = _imported("stac_rucio_sync.commands.context", "Invocation")(settings_file, lake_home)
+    context.obj = imported("stac_rucio_sync.commands.context", "Invocation")(settings_file, lake_home)
 
 
 def main(arguments: list[str] | None = None) -> None:

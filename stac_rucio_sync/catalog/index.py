@@ -13,15 +13,16 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from stac_rucio_sync.catalog.fields import equal
 from stac_rucio_sync.catalog.objects import Commit, MissingObjectError, Objects
 from stac_rucio_sync.catalog.paths import is_hidden, item_beside
-from stac_rucio_sync.catalog.trees import ChangedPath, differences
+from stac_rucio_sync.catalog.trees import ChangedPath, Tree, differences
 from stac_rucio_sync.mapping.item import STRUCTURAL_RELATIONS
 
 INDEX = "history.sqlite"
 PAGE = "stac_rucio_sync:page"
 """Marks a catalogue that only divides a long list of links: it is none of the objects that people ask for."""
-_FORMAT = 1
+_FORMAT = 2
 _TABLES = f"""
 PRAGMA user_version = {_FORMAT};
 CREATE TABLE IF NOT EXISTS "commit" (
@@ -130,13 +131,14 @@ class HistoryIndex:
         return str(found[0])
 
     def oid_at(self, when: datetime) -> str:
-        """Return the latest commit at or before an instant.
+        """Return the latest commit at or before an instant; one without a zone is UTC.
 
         Raises
         ------
         MissingObjectError
             There was none yet.
         """
+        when = when if when.tzinfo else when.replace(tzinfo=UTC)
         found = self._connection.execute(
             'SELECT oid FROM "commit" WHERE seconds <= ? ORDER BY number DESC LIMIT 1', (when.timestamp(),)
         ).fetchone()
@@ -153,6 +155,14 @@ class HistoryIndex:
         )
         yield from map(_changed_object, rows)
 
+    def changes_at(self, path: str) -> Iterator[ChangedObject]:
+        """Yield what became of the objects at a path, the latest first."""
+        rows = self._connection.execute(
+            "SELECT number, kind, collection, id, path, fate FROM change WHERE path = ? ORDER BY number DESC, id",
+            (path,),
+        )
+        yield from map(_changed_object, rows)
+
     def changes_of(self, number: int) -> Iterator[ChangedObject]:
         """Yield what a commit did, in the order of paths."""
         rows = self._connection.execute(
@@ -160,12 +170,23 @@ class HistoryIndex:
         )
         yield from map(_changed_object, rows)
 
+    def counts_of(self, number: int) -> dict[str, int]:
+        """Return how many objects a commit added, modified, moved (from one path to another) and removed, by fate."""
+        rows = self._connection.execute(
+            "SELECT fate, count(*) FROM ("
+            "  SELECT CASE WHEN min(fate) = 'added' AND max(fate) = 'removed' THEN 'moved' ELSE min(fate) END AS fate"
+            "  FROM change WHERE number = ? GROUP BY kind, collection, id"
+            ") GROUP BY fate",
+            (number,),
+        )
+        return {str(fate): int(count) for fate, count in rows}
+
     def located(self, identifier: str, number: int, collection: str | None = None) -> list[tuple[ObjectKey, str]]:
         """Return the objects with an id as they lay in a version, with their paths."""
-        latest: dict[str, ChangedObject] = {}
+        latest: dict[tuple[ObjectKey, str], ChangedObject] = {}
         for change in self.changes(identifier, collection):
             if change.number <= number:
-                latest.setdefault(change.path, change)
+                latest.setdefault((change.key, change.path), change)
         return [(change.key, change.path) for change in latest.values() if change.fate != "removed"]
 
     def items_of(self, collection: str, number: int) -> Iterator[tuple[ObjectKey, str]]:
@@ -179,10 +200,19 @@ class HistoryIndex:
 
     def _take_in(self, number: int, commit: Commit) -> None:
         before = self._objects.commit(commit.parent).tree if commit.parent else None
-        rows = []
+        rows, items, told = [], set(), set()
         for path in differences(self._objects, before, commit.tree):
+            if (item := item_beside(path.path)) is not None:
+                items.add(item)
             for (kind, collection, identifier), fate in self._changes(path):
                 rows.append((identifier, collection, kind, path.path, number, fate))
+                told.add(path.path)
+        tree = Tree(self._objects, commit.tree)
+        for item in sorted(items - told):  # only a file beside it is another one
+            entry = tree.entry(item)
+            key = key_of(self._stac(entry.oid)) if entry is not None and not entry.is_folder else None
+            if key is not None:
+                rows.append((key.id, key.collection, key.kind, item, number, "modified"))
         self._connection.execute('INSERT INTO "commit" VALUES (?, ?, ?)', (number, commit.oid, commit.when.timestamp()))
         self._connection.executemany("INSERT OR REPLACE INTO change VALUES (?, ?, ?, ?, ?, ?)", rows)
 
@@ -231,7 +261,7 @@ def key_of(stac: Mapping[str, Any] | None) -> ObjectKey | None:
 def same(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     """Tell whether two states of an object differ in nothing but the links that hold the catalogue together."""
     return old.keys() == new.keys() and all(
-        old[name] == new[name] or (name == "links" and _own_links(old) == _own_links(new)) for name in old
+        equal(old[name], new[name]) or (name == "links" and equal(_own_links(old), _own_links(new))) for name in old
     )
 
 

@@ -80,11 +80,11 @@ class Version:
             There is none, or more than one; the text names them.
         """
         found = self.find(identifier)
-        if not found and "/" in identifier:
-            collection, _, item = identifier.rpartition("/")
-            found = self.find(item, collection)
-        if not found and (entry := self.tree.entry(identifier)) is not None and not entry.is_folder:
-            key = key_of(self.stac(identifier)) if identifier.endswith(".json") else None
+        for at in [at for at, character in enumerate(identifier) if character == "/" and not found]:
+            found += self.find(identifier[at + 1 :], identifier[:at])
+        if not found and may_be_object(identifier):
+            entry = self.tree.entry(identifier)
+            key = key_of(_json(self._repository.objects.file(entry.oid))) if entry and not entry.is_folder else None
             found = [] if key is None else [Located(key, identifier)]
         if not found:
             raise UsageError(f"there is no {identifier} in the catalogue at commit {self.number}")

@@ -1,0 +1,41 @@
+"""``catalog``: the commands of the versioned catalogue, each imported when it is called."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from stac_rucio_sync.commands.lazy import LazyGroup, Place
+
+_CONTENTS = "stac_rucio_sync.commands.catalog_contents"
+_HISTORY = "stac_rucio_sync.commands.catalog_history"
+_COPIES = "stac_rucio_sync.commands.catalog_copies"
+
+CATALOG_COMMANDS: Final = {
+    "init": Place(_CONTENTS, "init", "Make an empty catalogue in the folder DIR."),
+    "move": Place(_CONTENTS, "move", "Put items below another catalogue or collection, in one commit."),
+    "show-backends": Place(_CONTENTS, "show_backends", "List the ways in which a catalogue can be kept."),
+    "history": Place(_HISTORY, "history", "List the commits, or what became of the objects called ID."),
+    "show": Place(_HISTORY, "show", "Show a commit and what it changed, or an object as it was then."),
+    "diff": Place(_HISTORY, "diff", "List the objects that differ between two versions, field by field."),
+    "rollback": Place(_HISTORY, "rollback", "Make a new commit that holds what an earlier one held."),
+    "backup": Place(_COPIES, "backup", "Bring a backup at URI in step with the catalogue, history included."),
+    "restore": Place(_COPIES, "restore", "Make the catalogue DIR of the backup at URI, history included."),
+}
+"""The commands of ``catalog``."""
+
+
+@click.group(cls=LazyGroup, places=CATALOG_COMMANDS)
+def catalog() -> None:
+    """Keep a STAC catalogue with its history: transactions, rollback, backup.
+
+    Every command but init and restore works on the catalogue that -C names, else STAC_RUCIO_SYNC_CATALOG, else the
+    folder where you are.
+
+    \b
+    Example:
+      stac-rucio-sync catalog init survey
+      stac-rucio-sync catalog ingest -C survey images/*.json
+      stac-rucio-sync catalog history -C survey
+    """

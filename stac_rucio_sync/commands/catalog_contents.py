@@ -1,0 +1,105 @@
+"""``catalog init``, ``ingest``, ``prune``, ``move``: what the catalogue holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import orjson
+
+from stac_rucio_sync.catalog.repository import BACKENDS, Repository
+from stac_rucio_sync.catalog.transaction import transaction
+from stac_rucio_sync.commands.catalog_options import (
+    Committing,
+    catalog_option,
+    commit_as_json,
+    commit_options,
+    json_option,
+)
+
+
+@click.command()
+@click.argument("place", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--backend", type=click.Choice(sorted(BACKENDS)), default="git", show_default=True, help="How it is kept."
+)
+@click.option("--id", "identifier", default="catalog", show_default=True, help="Of the root catalogue.")
+@click.option("--title", help="Of the root catalogue.")
+@click.option("--description", help="Of the root catalogue.")
+@json_option()
+def init(
+    place: Path, *, backend: str, identifier: str, title: str | None, description: str | None, as_json: bool
+) -> None:
+    """Make an empty catalogue in the folder DIR.
+
+    DIR must not exist, or be empty. What the backends are, show-backends says.
+
+    \b
+    Examples:
+      stac-rucio-sync catalog init survey
+      stac-rucio-sync catalog init /srv/survey --backend filesystem --id survey --title "The survey"
+    """
+    said = {"description": description} if description else {}
+    with Repository.create(place, backend=backend, identifier=identifier, title=title, **said) as repository:
+        if as_json:
+            commit = commit_as_json(1, repository.head().commit)
+            click.echo(orjson.dumps({"place": str(place), "backend": backend, "id": identifier, "commit": commit}))
+        else:
+            click.echo(f"{place}: the catalogue {identifier}, kept by the backend {backend}")
+
+
+@click.command()
+@click.argument("identifiers", metavar="ID...", nargs=-1, required=True)
+@click.option("--parent", required=True, help="Id or path of the catalogue or collection that they go below.")
+@catalog_option
+@commit_options
+@json_option()
+def move(identifiers: tuple[str, ...], *, parent: str, place: Path, committing: Committing, as_json: bool) -> None:
+    """Put items below another catalogue or collection, in one commit.
+
+    ID is an item's id, collection/id, or path. Their ids and collections stay, and their files go with them. One that
+    cannot be moved leaves all where they are.
+
+    \b
+    Examples:
+      stac-rucio-sync catalog move -C survey tile_17 tile_18 --parent season_2
+      stac-rucio-sync catalog move -C survey fields/tile_17 --parent archive/catalog.json --dry-run
+    """
+    moved = []
+    message, author, dry_run, wait = committing
+    with Repository(place) as repository, transaction(repository, author=author, wait=wait) as changes:
+        head = repository.head()
+        home = head.find_one(parent)
+        for located in dict.fromkeys(head.find_one(identifier) for identifier in identifiers):
+            changes.move(located, home.path)
+            path = changes.find(located.key)
+            if path != located.path:
+                moved.append({"id": located.key.id, "old_path": located.path, "path": path})
+        said = message or f"Move {len(moved)} items to {home.key.id}"
+        commit = None if dry_run else changes.commit(said)
+        if as_json:
+            made = None if commit is None else commit_as_json(repository.number(commit), commit)
+            click.echo(orjson.dumps({"dry_run": dry_run, "moved": moved, "commit": made}))
+            return
+    for one in moved:
+        click.echo(f"> {one['old_path']} → {one['path']}")
+    click.echo(f"{len(moved)} items {'would be moved' if dry_run else 'moved'}", err=True)
+
+
+_SAYS = {
+    "git": "A bare git repository: any git client can clone it; large assets in Git LFS.",
+    "filesystem": "Plain files and folders, one folder tree a version, without git; large assets as they are.",
+}
+
+
+@click.command("show-backends")
+@json_option("Print JSON: one object a line.")
+def show_backends(as_json: bool) -> None:
+    """List the ways in which a catalogue can be kept.
+
+    \b
+    Example:
+      stac-rucio-sync catalog show-backends
+    """
+    for name in sorted(BACKENDS):
+        click.echo(orjson.dumps({"name": name, "description": _SAYS[name]}) if as_json else f"{name:12}{_SAYS[name]}")

@@ -1,0 +1,73 @@
+"""``catalog backup`` and ``restore``: the whole catalogue elsewhere, and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import orjson
+from rich.console import Console
+
+from stac_rucio_sync.catalog.backup import backup as back_up
+from stac_rucio_sync.catalog.backup import commits_to_copy
+from stac_rucio_sync.catalog.backup import restore as restore_to
+from stac_rucio_sync.catalog.repository import Repository
+from stac_rucio_sync.commands.catalog_options import catalog_option, json_option
+from stac_rucio_sync.commands.screen import bar
+
+
+@click.command()
+@click.argument("uri")
+@catalog_option
+@click.option("--dry-run", is_flag=True, help="Only say how many commits the backup lacks.")
+@json_option()
+def backup(uri: str, place: Path, dry_run: bool, as_json: bool) -> None:
+    """Bring a backup at URI in step with the catalogue, history included.
+
+    URI is a folder (made where there is none) or, for a catalogue in git, any URL that git can push to. Only what is
+    not there yet goes over. The backup is a catalogue by itself: every command reads it. One that has commits which
+    this catalogue has not is refused.
+
+    \b
+    Examples:
+      stac-rucio-sync catalog backup -C survey /mnt/backup/survey
+      stac-rucio-sync catalog backup -C survey ssh://archive.example.org/srv/survey.git
+    """
+    with Repository(place) as repository:
+        if dry_run:
+            lacking = commits_to_copy(repository, uri)
+            if as_json:
+                click.echo(orjson.dumps({"dry_run": True, "commits": lacking}))
+            else:
+                click.echo(f"{lacking} commits would be copied to the backup")
+            return
+        with bar(Console(stderr=True), "backup", "commits") as draw:
+            copied = back_up(repository, uri, draw)
+    _tell("copied", copied._asdict(), as_json=as_json)
+
+
+@click.command()
+@click.argument("uri")
+@click.argument("place", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@json_option()
+def restore(uri: str, place: Path, as_json: bool) -> None:
+    """Make the catalogue DIR of the backup at URI, history included.
+
+    DIR must not exist, or be empty; if anything fails, nothing is left there.
+
+    \b
+    Examples:
+      stac-rucio-sync catalog restore /mnt/backup/survey survey
+      stac-rucio-sync catalog restore ssh://archive.example.org/srv/survey.git survey
+    """
+    with bar(Console(stderr=True), "restore", "commits") as draw:
+        copied = restore_to(uri, place, draw)
+    _tell("restored", copied._asdict(), as_json=as_json)
+
+
+def _tell(verb: str, copied: dict[str, object], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(orjson.dumps(copied))
+    else:
+        large = f" and {copied['large_files']} large files" if copied["large_files"] else ""
+        click.echo(f"{copied['commits']} commits{large} {verb}; the latest is {copied['head']}")
