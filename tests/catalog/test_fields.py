@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,7 +71,7 @@ def test_true_is_not_one() -> None:
 
 def apply(stac: Json, change: FieldChange) -> None:
     *above, name = [part.replace("~1", "/").replace("~0", "~") for part in change.pointer.split("/")[1:]]
-    at = stac
+    at: Any = stac
     for part in above:
         at = at[int(part)] if isinstance(at, list) else at[part]
     if change.fate == "removed":
