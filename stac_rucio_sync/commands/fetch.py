@@ -47,6 +47,7 @@ MANIFEST = "manifest.jsonl"
     help=f"Where the JSON lines go (- is stdout). Default: {MANIFEST} in the folder.",
 )
 @click.option("--parallel", type=click.IntRange(1, 32), default=4, show_default=True, help="Files under way at a time.")
+@click.option("--dry-run", is_flag=True, help="Download nothing: show what would come, and from where.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
 @click.pass_obj
 def fetch(invocation: Invocation, /, location: str, **options: Any) -> None:  # noqa: ANN401 - click types each by its declaration
@@ -58,7 +59,7 @@ def fetch(invocation: Invocation, /, location: str, **options: Any) -> None:  # 
 
     \b
     Examples:
-      stac-rucio-sync fetch https://stac.example.org/v1 --bbox 10,46,17,49 --role data --into copies
+      stac-rucio-sync fetch https://stac.example.org/v1 --bbox 10,46,17,49 --role data --into copies --dry-run
       stac-rucio-sync fetch items.ndjson --asset image --site vienna --into copies --manifest -
     """
     to_stdout = options["manifest"] is not None and str(options["manifest"]) == "-"
@@ -71,13 +72,15 @@ def fetch(invocation: Invocation, /, location: str, **options: Any) -> None:  # 
         rses = edge.rses(options["rse_expression"]) if options["rse_expression"] else None
         view = _view(settings, holdings, options)
         source = source_of(location, settings, options)
-        path = None if to_stdout else options["manifest"] or folder / MANIFEST
+        dry_run = options["dry_run"]
+        path = None if to_stdout or dry_run else options["manifest"] or folder / MANIFEST
         with (
             closing(Fetcher(settings, view, folder, rses, options["parallel"])) as fetcher,
-            _Manifest(path) as manifest,
+            _Manifest(path, silent=dry_run and options["as_json"]) as manifest,
             bar(talk, f"fetch {source.name}", "bytes") as draw,
         ):
             job = FetchJob(source, settings, choice_of(options), holdings, fetcher, manifest.write)
+            fetcher.dry_run = dry_run
             fetcher.on_progress = lambda count: draw(count, None)
             error: BaseException | None = None
             try:
@@ -100,10 +103,14 @@ def _view(settings: Settings, holdings: Holdings, options: dict[str, Any]) -> Vi
 
 
 class _Manifest:
-    """The manifest as it is written, line by line: it is right when the command is stopped, too."""
+    """The manifest as it is written, line by line: it is right when the command is stopped, too.
 
-    def __init__(self, path: Path | None) -> None:
+    Without a path it goes to stdout, or nowhere when it is silent.
+    """
+
+    def __init__(self, path: Path | None, *, silent: bool) -> None:
         self._path = path
+        self._silent = silent
         self.missing: list[Line] = []
         """Lines of files that could not be had, the first ones."""
 
@@ -126,7 +133,8 @@ class _Manifest:
             self.missing.append(line)
         text = orjson.dumps(line.as_json())
         if self._path is None:
-            click.echo(text)
+            if not self._silent:
+                click.echo(text)
         else:
             self._file.write(text + b"\n")
             self._file.flush()

@@ -58,6 +58,8 @@ class Fetcher:
         self._count = threading.Lock()
         self.threads = threads
         self.bytes = 0
+        self.dry_run = False
+        """Fetch nothing, and say from where it would come."""
         self.on_progress: Callable[[int], None] = lambda _: None
         """Is told how many bytes came so far."""
         self.stopped = threading.Event()
@@ -86,6 +88,9 @@ class Fetcher:
         if is_there(path, expected):
             return line(FileFate.PRESENT)
         candidates, closed = self._candidates(file)
+        if candidates and self.dry_run:
+            self._on_bytes(file.bytes)
+            return line(FileFate.PLANNED, candidates[0].replica.rse)
         if not candidates:
             return line(FileFate.UNAVAILABLE, reason="; ".join(closed) or "it has no replica there")
         failures: list[str] = []

@@ -13,6 +13,8 @@ class FileFate(StrEnum):
     """What became of one asset that was asked for. Every one has exactly one."""
 
     FETCHED = "fetched"
+    PLANNED = "planned"
+    """It would be fetched (dry run)."""
     PRESENT = "present"
     """It lay there already, whole."""
     UNAVAILABLE = "unavailable"
@@ -68,7 +70,7 @@ class FetchReport:
     """Items without any file in the lake."""
     fates: dict[FileFate, int] = field(default_factory=lambda: dict.fromkeys(FileFate, 0))
     bytes: int = 0
-    """Bytes that came over the network, those of copies that were damaged included."""
+    """Bytes that came over the network, those of copies that were damaged included; of a dry run those that would."""
 
     @property
     def assets(self) -> int:
@@ -78,7 +80,7 @@ class FetchReport:
     @property
     def clean(self) -> bool:
         """There is a file, and nothing that was asked for is missing but what is a link anyway."""
-        here = self.fates[FileFate.FETCHED] + self.fates[FileFate.PRESENT]
+        here = self.fates[FileFate.FETCHED] + self.fates[FileFate.PLANNED] + self.fates[FileFate.PRESENT]
         lost = self.fates[FileFate.FAILED] + self.fates[FileFate.UNAVAILABLE]
         return here > 0 and not (lost or self.not_registered or self.unreadable)
 

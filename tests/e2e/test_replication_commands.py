@@ -77,6 +77,9 @@ def test_from_a_dry_run_to_the_files(searched: Searched, run: Any, tmp_path: Pat
     assert [listed[rule] for rule in report["rules"]] == ["OK", "OK"]
 
     into = tmp_path / "copies"
+    code, out, _ = run("fetch", source, "--role", "data", "--site", "vienna", "--into", str(into), "--dry-run")
+    assert (code, [json.loads(line)["fate"] for line in out.splitlines()]) == (0, ["planned", "planned"])
+    assert not into.exists()
     code, out, _ = run("fetch", source, "--role", "data", "--site", "vienna", "--into", str(into), "--json")
     assert (code, json.loads(out)["fetched"]) == (0, 2)
     lines = [orjson.loads(line) for line in (into / "manifest.jsonl").read_bytes().splitlines()]
