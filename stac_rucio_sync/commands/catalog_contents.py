@@ -15,6 +15,7 @@ from stac_rucio_sync.commands.catalog_options import (
     commit_as_json,
     commit_options,
     json_option,
+    numbered,
 )
 
 
@@ -75,7 +76,7 @@ def move(identifiers: tuple[str, ...], *, parent: str, place: Path, committing: 
             path = changes.find(located.key)
             if path != located.path:
                 moved.append({"id": located.key.id, "old_path": located.path, "path": path})
-        said = message or f"Move {len(moved)} items to {home.key.id}"
+        said = message or f"Move {numbered(len(moved), 'item')} to {home.key.id}"
         commit = None if dry_run else changes.commit(said)
         if as_json:
             made = None if commit is None else commit_as_json(repository.number(commit), commit)
@@ -83,7 +84,7 @@ def move(identifiers: tuple[str, ...], *, parent: str, place: Path, committing: 
             return
     for one in moved:
         click.echo(f"> {one['old_path']} → {one['path']}")
-    click.echo(f"{len(moved)} items {'would be moved' if dry_run else 'moved'}", err=True)
+    click.echo(f"{numbered(len(moved), 'item')} {'would be moved' if dry_run else 'moved'}", err=True)
 
 
 _SAYS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 import orjson
@@ -12,7 +13,7 @@ from stac_rucio_sync.catalog.backup import backup as back_up
 from stac_rucio_sync.catalog.backup import commits_to_copy
 from stac_rucio_sync.catalog.backup import restore as restore_to
 from stac_rucio_sync.catalog.repository import Repository
-from stac_rucio_sync.commands.catalog_options import catalog_option, json_option
+from stac_rucio_sync.commands.catalog_options import catalog_option, json_option, numbered
 from stac_rucio_sync.commands.screen import bar
 
 
@@ -39,7 +40,7 @@ def backup(uri: str, place: Path, dry_run: bool, as_json: bool) -> None:
             if as_json:
                 click.echo(orjson.dumps({"dry_run": True, "commits": lacking}))
             else:
-                click.echo(f"{lacking} commits would be copied to the backup")
+                click.echo(f"{numbered(lacking, 'commit')} would be copied to the backup")
             return
         with bar(Console(stderr=True), "backup", "commits") as draw:
             copied = back_up(repository, uri, draw)
@@ -65,9 +66,9 @@ def restore(uri: str, place: Path, as_json: bool) -> None:
     _tell("restored", copied._asdict(), as_json=as_json)
 
 
-def _tell(verb: str, copied: dict[str, object], *, as_json: bool) -> None:
+def _tell(verb: str, copied: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         click.echo(orjson.dumps(copied))
     else:
-        large = f" and {copied['large_files']} large files" if copied["large_files"] else ""
-        click.echo(f"{copied['commits']} commits{large} {verb}; the latest is {copied['head']}")
+        large = f" and {numbered(copied['large_files'], 'large file')}" if copied["large_files"] else ""
+        click.echo(f"{numbered(copied['commits'], 'commit')}{large} {verb}; the latest is {copied['head']}")

@@ -123,6 +123,11 @@ def counted(counts: dict[str, int]) -> str:
     return ", ".join(f"{counts[fate]} {fate}" for fate in SIGNS if counts.get(fate)) or "nothing changed"
 
 
+def numbered(count: int, thing: str) -> str:
+    """Return a number of things in words."""
+    return f"{count} {thing if count == 1 else f'{thing}s'}"
+
+
 def printable(text: str) -> str:
     """Return a text that moves no cursor: an id may hold anything."""
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
