@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from typing import Protocol
 
 import orjson
 
 from stac_rucio_sync.catalog.index import PAGE, ObjectKey, key_of
 from stac_rucio_sync.catalog.late import Late
 from stac_rucio_sync.catalog.objects import Entry, Writing
-from stac_rucio_sync.catalog.pages import Member, Pages, json_file, record_path
+from stac_rucio_sync.catalog.pages import HOMES, Member, Pages, json_file, record_path
 from stac_rucio_sync.catalog.paths import folder_of, has_own_folder, joined, path_of_href
 from stac_rucio_sync.catalog.repository import ROOT, Located, Version
 from stac_rucio_sync.catalog.trees import TreeEdits
@@ -19,6 +20,19 @@ from stac_rucio_sync.model import JsonObject
 
 _STATED = ".stated"
 """Ends the name of the file that keeps what a collection said of itself when it came."""
+
+
+class Lookup(Protocol):
+    """Where the objects of a tree that came whole lie, as long as the index does not know it."""
+
+    def paths(self, key: ObjectKey) -> list[str]:
+        """Return the paths of the objects with a key."""
+
+    def items_of(self, collection: str) -> Iterator[tuple[str, ObjectKey]]:
+        """Yield the items of a collection with their paths."""
+
+    def close(self) -> None:
+        """Forget them."""
 
 
 class Draft:
@@ -41,6 +55,7 @@ class Draft:
         self._pages: dict[str, Pages] = {}
         self._paths: dict[ObjectKey, str | None] = {}
         """Where objects lie that were put here (None: removed)."""
+        self._lookups: list[Lookup] = []
         self._late = Late()
         self._relinked: dict[str, str] = {}
         """Path of an object whose links upward must be written again, with its home."""
@@ -48,6 +63,13 @@ class Draft:
     def close(self) -> None:
         """Forget all."""
         self._late.close()
+        for lookup in self._lookups:
+            lookup.close()
+
+    @property
+    def base_tree(self) -> str:
+        """The root folder that it began with."""
+        return self._base.commit.tree
 
     # ------------------------------------------------------------------------------------------------ reading
 
@@ -61,10 +83,13 @@ class Draft:
         """
         if key in self._paths:
             return self._paths[key]
-        found = [one for one in self._base.find(key.id, key.collection) if one.key == key]
+        found = {one.path for one in self._base.find(key.id, key.collection) if one.key == key}
+        if self._lookups:  # a tree may have come in the place of another
+            found.update(path for lookup in self._lookups for path in lookup.paths(key))
+            found = {path for path in found if key_of(self.stac(path)) == key}
         if len(found) > 1:
-            raise ItemError(f"{key.kind} {key.id} lies at {len(found)} places: {', '.join(o.path for o in found[:3])}")
-        return found[0].path if found else None
+            raise ItemError(f"{key.kind} {key.id} lies at {len(found)} places: {', '.join(sorted(found)[:3])}")
+        return next(iter(found), None)
 
     def stac(self, path: str) -> JsonObject | None:
         """Return the object at a path as it stands now, its made links still those of the last commit."""
@@ -77,6 +102,10 @@ class Draft:
     def items_of(self, collection: str) -> dict[str, ObjectKey]:
         """Return the items of a collection, wherever they lie, by path."""
         found = {path: key for key, path in self._base.items_of(collection) if key not in self._paths}
+        for lookup in self._lookups:
+            found |= {path: key for path, key in lookup.items_of(collection) if key not in self._paths}
+        if self._lookups:
+            found = {path: key for path, key in found.items() if key_of(self.stac(path)) == key}
         here = {path: key for key, path in self._paths.items() if path and key.collection == collection}
         return found | here
 
@@ -91,15 +120,24 @@ class Draft:
             return self._relinked[path]
         at = path
         while True:
-            stac = self.stac(at)
-            links = stac.get("links", []) if stac else []
-            href = next((link["href"] for link in links if link.get("rel") == "parent" and "href" in link), None)
-            above = path_of_href(href, at) if isinstance(href, str) else None
+            above = next(iter(self._linked_from(at)), None)
             if above is None or above == at:
                 return ROOT
             at = above
             if PAGE not in (self.stac(at) or {}):
                 return at
+
+    def _linked_from(self, path: str) -> list[str]:
+        """Return who links down to an object of a tree that came whole, or whom its own link names as its parent."""
+        kept = self.edits.read(joined(folder_of(path), HOMES))
+        hrefs = orjson.loads(kept).get(path.rpartition("/")[2]) if kept is not None else None
+        if hrefs is None:
+            stac = self.stac(path)
+            links = stac.get("links", []) if stac else []
+            hrefs = [
+                link["href"] for link in links if link.get("rel") == "parent" and isinstance(link.get("href"), str)
+            ]
+        return [above for href in hrefs if (above := path_of_href(href, path)) is not None]
 
     def members(self, home: str) -> Pages:
         """Return the members of the object at a path.
@@ -150,23 +188,32 @@ class Draft:
         if key is not None:
             self._paths[key] = path
 
+    def grafted(self, lookup: Lookup) -> None:
+        """Have the objects of a tree found that came whole; it is closed with this."""
+        self._lookups.append(lookup)
+
     def put_member(self, home: str, member: Member) -> None:
         """Make an object a member of a home, or renew what is known of it there."""
         for moved in self.members(home).put(member):
             self._relinked[moved.path] = home
 
     def remove_member(self, home: str, located: Located) -> None:
-        """Take an object out of the members of a home, or out of its own links where the home came with a tree."""
+        """Take an object out of the members of a home, or out of the links of all that came with a tree and have it."""
         rel = "item" if located.key.kind == "item" else "child"
-        stac = self.stac(home)
-        if self.members(home).remove(rel, located.key.id) or stac is None:
+        member = self.members(home).get(rel, located.key.id)
+        if member is not None and member.path == located.path:
+            self.members(home).remove(rel, located.key.id)
             return
-        links = [
-            link
-            for link in stac["links"]
-            if link.get("rel") not in {"item", "child"} or path_of_href(link.get("href", ""), home) != located.path
-        ]
-        self.write(home, stac | {"links": links})
+        for above in self._linked_from(located.path):
+            self._without_link(above, located.path)
+
+    def unlink(self, path: str, going: Container[str]) -> None:
+        """Take an object that goes out of the links of those that have it and stay."""
+        kept = self.edits.read(joined(folder_of(path), HOMES))
+        if kept is not None and path.rpartition("/")[2] in orjson.loads(kept):
+            for above in self._linked_from(path):
+                if above not in going:
+                    self._without_link(above, path)
 
     def forget(self, key: ObjectKey | None, path: str) -> None:
         """Take an object away, or (without a key) a page."""
@@ -218,6 +265,13 @@ class Draft:
         self._paths.clear()
         self.edits = TreeEdits(self._writing, base.commit.tree)
 
+    def _without_link(self, home: str, path: str) -> None:
+        stac = self.stac(home)
+        links = stac.get("links", []) if stac else []
+        left = [link for link in links if not _leads_to(link, home, path)]
+        if stac is not None and left != links:
+            self.write(home, stac | {"links": left})
+
     def _woven(self, path: str, stac: JsonObject) -> JsonObject:
         if path in self._pages:
             stac = self.with_sums(path, with_links_to_members(stac, self._pages[path].home))
@@ -236,6 +290,11 @@ class Draft:
                 yield from self._entries_below(folder, path)
             else:
                 yield path, entry
+
+
+def _leads_to(link: JsonObject, start: str, path: str) -> bool:
+    is_down = link.get("rel") in {"item", "child"}
+    return is_down and path_of_href(link.get("href", ""), start) == path
 
 
 def _stated_path(path: str) -> str:

@@ -24,6 +24,10 @@ from stac_rucio_sync.catalog.trees import TreeEdits
 from stac_rucio_sync.model import JsonObject
 
 MOST_MEMBERS = 256
+PAGES = "pages"
+HOMES = ".homes.json"
+"""Beside files of a tree that came whole: by file name, the hrefs of those that link down to it, where its own
+``parent`` link does not say so."""
 STAC_VERSION = "1.1.0"
 _ITEM, _CHILD = "item", "child"
 _MEDIA_TYPES = {_ITEM: "application/geo+json", _CHILD: "application/json"}
@@ -81,6 +85,8 @@ class Page:
     linked: frozenset[str] = frozenset()
     """Of a home: hrefs of the links that were written at the last commit."""
     is_changed: bool = False
+    folder: str = PAGES
+    """Of a home: the name of the folder of its pages."""
 
     def summed(self) -> Summed:
         """Return what all its members come to."""
@@ -98,12 +104,13 @@ class Page:
     def page_path(self, digit: str) -> str:
         """Return where the page of a digit lies."""
         folder = folder_of(self.path)
-        return joined(folder, f"pages/{digit}/catalog.json" if self.above is None else f"{digit}/catalog.json")
+        return joined(folder, f"{self.folder}/{digit}/catalog.json" if self.above is None else f"{digit}/catalog.json")
 
     def record(self) -> JsonObject:
         """Return what is kept beside it."""
         if self.pages is not None:
-            return {"pages": {digit: summed.as_json() for digit, summed in sorted(self.pages.items())}}
+            divided: JsonObject = {"pages": {digit: one.as_json() for digit, one in sorted(self.pages.items())}}
+            return divided if self.folder == PAGES else divided | {"folder": self.folder}
         members = {}
         for key, member in sorted(self.members.items()):
             kept: JsonObject = {"path": member.path}
@@ -201,7 +208,12 @@ class Pages:
 
     def _catalog(self, page: Page, above: Page, root: str) -> JsonObject:
         home = folder_of(self.home.path) or "root"
-        prefix = page.path[len(folder_of(self.home.path)) :].strip("/").removeprefix("pages/").split("/catalog.json")[0]
+        prefix = (
+            page.path[len(folder_of(self.home.path)) :]
+            .strip("/")
+            .removeprefix(f"{self.home.folder}/")
+            .split("/catalog.json")[0]
+        )
         return {
             "type": "Catalog",
             "stac_version": STAC_VERSION,
@@ -233,12 +245,22 @@ class Pages:
             record: dict[str, Any] = orjson.loads(kept)
             if "pages" in record:
                 page.pages = {digit: summed_from_json(one) for digit, one in record["pages"].items()}
+                page.folder = record.get("folder", PAGES)
             else:
                 page.members = {key: _member(key, one) for key, one in record["members"].items()}
             if above is None:
                 page.linked = frozenset(link["href"] for link in page.links())
+        if above is None and page.pages is None:
+            page.folder = self._free_folder(folder_of(path))
         self._pages[path] = page
         return page
+
+    def _free_folder(self, folder: str) -> str:
+        """Return a name for the folder of pages: a tree that came whole may have one of its own."""
+        name, number = PAGES, 2
+        while self._edits.names(joined(folder, name)):
+            name, number = f"{PAGES}-{number}", number + 1
+        return name
 
     def _divide(self, page: Page) -> None:
         members, page.members, page.pages = page.members, {}, {}

@@ -58,6 +58,11 @@ class Transaction:
         self._draft.close()
 
     @property
+    def draft(self) -> Draft:
+        """The version in the making, by paths."""
+        return self._draft
+
+    @property
     def writing(self) -> Writing:
         """Where the files go that are to lie beside items: `Writing.put_file`, `Writing.put_large`."""
         return self._writing
@@ -173,6 +178,8 @@ class Transaction:
         below = {path: key for key, path in self._draft.below(located)}
         self._check_none_left(below)
         self._draft.remove_member(self._draft.home_of(located.path), located)
+        for path in below:
+            self._draft.unlink(path, below)
         for path, key in below.items():
             self._draft.forget(key, path)
 

@@ -1,0 +1,107 @@
+"""What must change in the documents of a static catalogue when it is put below another: as little as possible.
+
+A document with nothing to change keeps its bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from stac_rucio_sync.catalog.pages import json_file
+from stac_rucio_sync.catalog.paths import folder_of, joined, path_of_href, relative_href
+from stac_rucio_sync.catalog.repository import ROOT
+from stac_rucio_sync.mapping.item import is_absolute
+
+_JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """How the documents of one tree fit into the catalogue.
+
+    Parameters
+    ----------
+    folder
+        Where the tree lies in the catalogue; the empty one: it is the catalogue.
+    source
+        Where it lies on the disk.
+    base
+        Where it was published: links that begin so are made relative.
+    is_root
+        Its root becomes the root of the catalogue: ``root`` links are right already.
+    below_made
+        Paths in the tree of objects whose parent is the root made for it, whatever they say.
+    links_assets
+        Relative hrefs of assets become absolute, because the files stay where they are.
+    """
+
+    folder: str
+    source: Path
+    base: str | None
+    is_root: bool
+    below_made: frozenset[str] = field(default_factory=frozenset)
+    links_assets: bool = True
+
+    def fitted(self, path: str, content: bytes) -> bytes:
+        """Return the document at a path of the tree as it is to lie in the catalogue."""
+        stac: dict[str, Any] = orjson.loads(content)
+        changed = dict(stac)
+        if isinstance(stac.get("links"), list):
+            changed["links"] = self._links(path, stac["links"])
+        if self.links_assets and isinstance(stac.get("assets"), dict):
+            changed["assets"] = {name: self._asset(path, asset) for name, asset in stac["assets"].items()}
+        return content if changed == stac else json_file(changed)
+
+    def _links(self, path: str, links: list[Any]) -> list[Any]:
+        fitted: list[Any] = []
+        has_root = False
+        is_published = False
+        for link in links:
+            href = link.get("href") if isinstance(link, dict) else None
+            if not isinstance(href, str):
+                fitted.append(link)
+                continue
+            rel, made = link.get("rel"), link
+            if self.base is not None and href.startswith(self.base) and rel != "self":
+                is_published = True
+                inside = path_of_href(href[len(self.base) :], "")
+                made = link if inside is None else link | {"href": relative_href(inside, path)}
+            if rel == "root" and not self.is_root:
+                if has_root:
+                    continue
+                has_root = True
+                made = link | {"href": relative_href(ROOT, joined(self.folder, path))}
+            if rel == "parent" and path in self.below_made:
+                continue
+            fitted.append(made)
+        if not self.is_root or is_published:
+            # It is not there that this copy lies.
+            fitted = [link for link in fitted if not _is_published_self(link)]
+        if path in self.below_made:
+            fitted = self._upward(path) + [link for link in fitted if not _is(link, "root")]
+        return fitted
+
+    def _upward(self, path: str) -> list[Any]:
+        above = (("root", ROOT), ("parent", joined(self.folder, ROOT)))
+        here = joined(self.folder, path)
+        return [{"rel": rel, "href": relative_href(one, here), "type": _JSON} for rel, one in above]
+
+    def _asset(self, path: str, asset: Any) -> Any:  # noqa: ANN401 - any JSON
+        href = asset.get("href") if isinstance(asset, dict) else None
+        if not isinstance(href, str) or not href or is_absolute(href):
+            return asset
+        named = path_of_href(href, path)
+        file = self.source / named if named is not None else self.source / folder_of(path) / href
+        return asset | {"href": file.resolve().as_uri()} if file.is_file() else asset
+
+
+def _is(link: object, rel: str) -> bool:
+    return isinstance(link, dict) and link.get("rel") == rel
+
+
+def _is_published_self(link: object) -> bool:
+    return isinstance(link, dict) and link.get("rel") == "self" and is_absolute(str(link.get("href")))
