@@ -1,10 +1,10 @@
-"""From IDs to links: one question to the mirror for all of them."""
+"""From IDs to links: one question to the mirror for a thousand of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from datalink.rows import Row, RowMaker, Wishes, fault
 from stac_rucio_sync.errors import ItemError
@@ -15,8 +15,17 @@ from stac_rucio_sync.model import Did, Place, Topology
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.stores.mirror import Mirror
 
+BATCH_IDS: Final = 1000
 _VIEWS: Final = 256
 """Places that are remembered until the topology changes."""
+
+
+class Batch(NamedTuple):
+    """Rows of some of the IDs."""
+
+    rows: list[Row]
+    cut: bool = False
+    """There are more rows than were asked for: it is the last batch."""
 
 
 def did_of(asked: str) -> Did | Row:
@@ -89,8 +98,8 @@ class LinkFinder:
             near = self._near = _Near(topology, Locality(self._settings.locality, topology))
         return near
 
-    def find(self, ids: Sequence[str], view: View, wishes: Wishes, max_rows: int | None) -> tuple[list[Row], bool]:
-        """Return the rows of IDs, each one's in succession, and whether there are more than are given.
+    def find(self, ids: Sequence[str], view: View, wishes: Wishes, max_rows: int | None) -> Iterator[Batch]:
+        """Yield the rows of IDs, each one's in succession; what is held of a thousand IDs is asked for at once.
 
         Parameters
         ----------
@@ -108,20 +117,27 @@ class LinkFinder:
         TransientError
             The mirror does not answer.
         """
+        maker = RowMaker(self._settings, self._links, view, wishes)
+        left = max_rows
+        for start in range(0, len(ids), BATCH_IDS):
+            rows: list[Row] = []
+            for found in self._found(ids[start : start + BATCH_IDS], maker):
+                if left is not None and len(found) > left:
+                    yield Batch(rows, cut=True)
+                    return
+                rows += found
+                left = None if left is None else left - len(found)
+            yield Batch(rows)
+
+    def _found(self, ids: Sequence[str], maker: RowMaker) -> Iterator[list[Row]]:
+        """Yield the rows of each ID."""
         named = [(asked, did_of(asked)) for asked in ids]
         dids = list(dict.fromkeys(did for _, did in named if isinstance(did, Did)))
         held = self._mirror.held(dids) if dids else {}
-        maker = RowMaker(self._settings, self._links, view, wishes)
-        rows: list[Row] = []
         for asked, did in named:
             if not isinstance(did, Did):
-                found: Iterable[Row] = (did,)
+                yield [did]
             elif did in held:
-                found = maker.rows(asked, did, held[did])
+                yield maker.rows(asked, did, held[did])
             else:
-                found = (fault(asked, "NotFoundFault", f"the archive holds no {did}"),)
-            before = len(rows)
-            rows.extend(found)
-            if max_rows is not None and len(rows) > max_rows:
-                return rows[:before], True
-        return rows, False
+                yield [fault(asked, "NotFoundFault", f"the archive holds no {did}")]

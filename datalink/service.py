@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, request
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+from flask import Blueprint, Response, request, stream_with_context
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from datalink.asked import HTML, Asked, media_type, read
 from datalink.description import availability_of, capabilities_of, descriptor
-from datalink.links import LinkFinder
+from datalink.links import BATCH_IDS, Batch, LinkFinder
 from datalink.pages import HTML_TYPE, error_page, links_page, terms_page
 from datalink.terms import TERMS_PATH
-from datalink.votable import document
+from datalink.votable import document, head, row_xml, tail
 from obscore_tap.refusals import Refusal
 from obscore_tap.responses import document_response, error_response, fault_of
 from obscore_tap.services import Services
@@ -85,15 +88,21 @@ def blueprint(services: Services) -> Blueprint:
         if not asked.names_place:
             address = client_address(request.remote_addr, request.headers.get("X-Forwarded-For"), trusted)
         view = finder.view(asked.place(finder.locality(), address))
-        rows, cut = finder.find(asked.ids, view, asked.wishes, asked.max_rows)
+        batches = finder.find(asked.ids, view, asked.wishes, asked.max_rows)
+        rows, cut = next(batches, Batch([]))
         overflow = cut or asked.overflow or asked.max_rows == 0
+        more = len(asked.ids) > BATCH_IDS and not cut
         if asked.media_type == HTML:
-            page = links_page(services, asked, rows, view, finder.topology(), overflow=overflow)
+            page = links_page(services, asked, rows, view, finder.topology(), overflow=overflow or more)
             return _with_headers(Response(page, content_type=HTML_TYPE), asked)
-        itself = () if rows else (descriptor(f"{url}/links", finder.topology()),)
-        return _with_headers(
-            Response(document(rows, overflow=overflow, resources=itself), content_type=asked.media_type), asked
-        )
+        if more:
+            body: bytes | Iterator[bytes] = stream_with_context(
+                streamed(chain((Batch(rows),), batches), overflow=overflow)
+            )
+        else:
+            itself = () if rows else (descriptor(f"{url}/links", finder.topology()),)
+            body = document(rows, overflow=overflow, resources=itself)
+        return _with_headers(Response(body, content_type=asked.media_type), asked)
 
     @resources.get("/datalink/capabilities")
     def capabilities() -> Response:
@@ -110,6 +119,20 @@ def blueprint(services: Services) -> Blueprint:
     for kind in (Refusal, SyncError, RequestEntityTooLarge, Exception):
         resources.register_error_handler(kind, _refused)
     return resources
+
+
+def streamed(batches: Iterable[Batch], *, overflow: bool) -> Iterator[bytes]:
+    """Yield the VOTable of batches of rows, one after the other; what breaks it off is told in its end."""
+    yield head(is_ascii=False).encode()
+    error = ""
+    try:
+        for rows, cut in batches:
+            overflow = overflow or cut
+            yield "".join(map(row_xml, rows)).encode()
+    except SyncError as fault:
+        told, status = fault_of(fault)
+        error = f"{_FAULTS.get(status, 'FatalFault')}: {told}"
+    yield tail(overflow=overflow, error=error).encode()
 
 
 def _with_headers(response: Response, asked: Asked) -> Response:

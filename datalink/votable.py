@@ -62,9 +62,41 @@ def document(rows: Iterable[Row], *, overflow: bool = False, resources: Iterable
         RESOURCE elements that follow the table.
     """
     body = "".join(map(row_xml, rows))
-    end = info(Info("QUERY_STATUS", "OVERFLOW", "more was asked for than is given")) if overflow else ""
-    head, middle = _pieces(body.isascii())
-    return f"{head}{body}{middle}{end}</RESOURCE>\n{''.join(resources)}</VOTABLE>\n".encode()
+    return f"{head(is_ascii=body.isascii())}{body}{tail(overflow=overflow, resources=resources)}".encode()
+
+
+@lru_cache(maxsize=2)
+def head(*, is_ascii: bool) -> str:
+    """Return what stands before the rows.
+
+    Parameters
+    ----------
+    is_ascii
+        No text of the rows has a letter beyond ASCII.
+    """
+    infos = "".join(map(info, (Info("QUERY_STATUS", "OK"), Info("standardID", STANDARD_ID))))
+    fields = "".join(_field(field, is_ascii) for field in FIELDS)
+    return f'{opening()}<RESOURCE type="results">\n{infos}<TABLE name="links">\n{fields}<DATA><TABLEDATA>\n'
+
+
+def tail(*, overflow: bool = False, error: str = "", resources: Iterable[str] = ()) -> str:
+    """Return what stands behind the rows.
+
+    Parameters
+    ----------
+    overflow
+        More was asked for than is given.
+    error
+        Why the answer broke off.
+    resources
+        RESOURCE elements that follow the table.
+    """
+    status = ""
+    if error:
+        status = info(Info("QUERY_STATUS", "ERROR", error))
+    elif overflow:
+        status = info(Info("QUERY_STATUS", "OVERFLOW", "more was asked for than is given"))
+    return f"</TABLEDATA></DATA>\n</TABLE>\n{status}</RESOURCE>\n{''.join(resources)}</VOTABLE>\n"
 
 
 def row_xml(row: Row) -> str:
@@ -101,15 +133,6 @@ def text(value: str | None) -> str:
     if not value:
         return ""
     return content(value) if _TO_ESCAPE.search(value) else value
-
-
-@lru_cache(maxsize=2)
-def _pieces(is_ascii: bool) -> tuple[str, str]:
-    """Return what stands before and after the rows."""
-    infos = "".join(map(info, (Info("QUERY_STATUS", "OK"), Info("standardID", STANDARD_ID))))
-    fields = "".join(_field(field, is_ascii) for field in FIELDS)
-    head = f'{opening()}<RESOURCE type="results">\n{infos}<TABLE name="links">\n{fields}<DATA><TABLEDATA>\n'
-    return head, "</TABLEDATA></DATA>\n</TABLE>\n"
 
 
 def _field(field: Field, is_ascii: bool) -> str:

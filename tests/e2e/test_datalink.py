@@ -441,3 +441,25 @@ def test_a_thousand_ids_come_in_one_request(archive: Archive) -> None:
     rows = rows_of(answer.content)
     assert list(dict.fromkeys(row["ID"] for row in rows)) == ids
     assert sum((row["error_message"] or "").startswith("NotFoundFault") for row in rows) == 1000 - len(archive.items)
+
+
+def test_an_answer_of_many_ids_is_the_same_in_pieces(archive: Archive) -> None:
+    ids = [f"vo:no-such-{number}" for number in range(2300)]
+    ids[1990:1990] = [str(did_of(item, archive)) for item in archive.items]
+    url = f"{archive.url}/datalink/links"
+    whole = requests.post(url, data={"ID": ids, "SITE": "vienna"}, timeout=60)
+    rows = rows_of(whole.content)
+    assert list(dict.fromkeys(row["ID"] for row in rows)) == ids
+    assert statuses(whole.content) == ["OK"]
+    assert votable_faults(whole.content) == []
+    some = [
+        rows_of(requests.post(url, data={"ID": part, "SITE": "vienna"}, timeout=60).content)
+        for part in (ids[:1000], ids[1000:2000], ids[2000:])
+    ]
+    assert rows == [row for part in some for row in part]
+    for most in (500, 1000, 1001, 2001, len(rows)):
+        cut = requests.post(url, data={"ID": ids, "SITE": "vienna", "MAXREC": most}, timeout=60)
+        found = rows_of(cut.content)
+        assert found == rows[: len(found)]
+        assert most - 20 < len(found) <= most
+        assert statuses(cut.content) == (["OK"] if most == len(rows) else ["OK", "OVERFLOW"])

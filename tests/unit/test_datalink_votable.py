@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from xml.etree import ElementTree
 
 import pytest
 from astropy.io.votable import parse
+from flask import Flask
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datalink.description import PARAMETERS, capabilities_of, descriptor, freshness_notes
+from datalink.links import Batch
 from datalink.rows import Row, fault
+from datalink.service import streamed
 from datalink.votable import FIELDS, STANDARD_ID, document
+from stac_rucio_sync.errors import TransientError
 from stac_rucio_sync.model import MirrorState, Rse, Topology
 from tests.xsd import schema_faults, votable_faults
 
@@ -98,6 +103,20 @@ def test_every_text_comes_back(texts: list[str]) -> None:
     back = [cells[0], cells[3], cells[4], cells[9], cells[12], cells[13]]
     for came, went in zip(back, texts, strict=True):
         assert came == _NOT_XML.sub("\ufffd", went)
+
+
+def test_what_breaks_an_answer_off_is_told_in_its_end() -> None:
+    def batches() -> Iterator[Batch]:
+        yield Batch(list(ROWS))
+        raise TransientError("the database is gone")
+
+    with Flask(__name__).test_request_context():
+        made = b"".join(streamed(batches(), overflow=False))
+    assert cells_of(made) == cells_of(document(ROWS))
+    *_, last = ElementTree.fromstring(made).iter(f"{SPACE}INFO")
+    assert (last.get("name"), last.get("value")) == ("QUERY_STATUS", "ERROR")
+    assert (last.text or "").startswith("TransientFault: ")
+    assert votable_faults(made) == []
 
 
 def test_texts_beyond_ascii_are_declared_as_such() -> None:
