@@ -37,3 +37,36 @@ COMMENT ON COLUMN lake.replica.updated IS
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON lake.rse_distance, lake.mirror TO lake_ingest;
 GRANT SELECT ON lake.rse_distance, lake.mirror, lake.did_link TO lake_reader;
+
+-- Where no trigger sees the metadata of DIDs (Rucio's own JSON plugin), the watcher brings their links.
+CREATE OR REPLACE FUNCTION lake.mirror_links(scopes text[], names text[], links jsonb[]) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    differing_scopes text[];
+    differing_names text[];
+    differing_links jsonb[];
+BEGIN
+    SELECT array_agg(s), array_agg(n), array_agg(list) INTO differing_scopes, differing_names, differing_links
+    FROM unnest(scopes, names, links) AS d(s, n, list)
+    WHERE (
+        SELECT jsonb_agg(jsonb_build_array(number, access_url, semantics, description, content_type) ORDER BY number)
+        FROM lake.did_link l WHERE (l.scope, l.name) = (s, n)
+    ) IS DISTINCT FROM (
+        SELECT jsonb_agg(jsonb_build_array(number, link ->> 'access_url', link ->> 'semantics', link ->> 'description',
+            link ->> 'content_type') ORDER BY number)
+        FROM jsonb_array_elements(CASE jsonb_typeof(list) WHEN 'array' THEN list ELSE '[]' END)
+            WITH ORDINALITY AS e(link, number)
+        WHERE link ->> 'access_url' ~ '^[A-Za-z][A-Za-z0-9+.-]*:'
+    ) OR jsonb_typeof(list) NOT IN ('array', 'null');
+    IF differing_scopes IS NULL THEN
+        RETURN 0;
+    END IF;
+    PERFORM lake.keep_links(differing_scopes, differing_names, differing_links);
+    RETURN cardinality(differing_scopes);
+END
+$$;
+COMMENT ON FUNCTION lake.mirror_links IS
+    'make the links of DIDs these lists, where they are not so already; say of how many DIDs they were not';
+REVOKE ALL ON FUNCTION lake.mirror_links FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION lake.mirror_links TO lake_ingest;

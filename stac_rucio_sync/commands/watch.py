@@ -17,7 +17,7 @@ from stac_rucio_sync.commands.stopping import stoppable
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.stores.mirror_writes import MirrorWrites
 from stac_rucio_sync.stores.rucio_watch import RucioWatch
-from stac_rucio_sync.watch import Look, Rebuild, RebuildReport, Receiver, Watcher
+from stac_rucio_sync.watch import DidLinks, Look, Rebuild, RebuildReport, Receiver, Watcher
 
 EXIT_FAILED = 1
 
@@ -83,7 +83,7 @@ class _Teller:
 
     def tell(self, look: Look) -> None:
         """Tell what one look found; of one that found nothing, nothing."""
-        news = look.changes.any or look.rses or look.failed or look.why == "rebuild"
+        news = look.changes.any or look.rses or look.links or look.failed or look.why == "rebuild"
         if self._as_json and (self._always or news):
             click.echo(orjson.dumps(look.as_json()))
         if look.failed:
@@ -101,6 +101,7 @@ def _summary(look: Look) -> str:
     counts = {"added": changes.added, "changed": changes.changed, "removed": changes.removed}
     found = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "none"
     rses = f"; {look.rses} RSEs or distances changed" if look.rses else ""
+    rses += f"; {look.links} DIDs name other links" if look.links else ""
     heard = f"{look.heard} files heard of, " if look.why != "rebuild" else ""
     return f"{look.why}: replicas {found}{rses} ({heard}{look.compared} compared, {look.seconds:.2f} s)"
 
@@ -117,9 +118,10 @@ def replicas() -> None:
 
 @replicas.command()
 @click.option("--dry-run", is_flag=True, help="Count what differs and write nothing (exit 1: something does).")
+@click.option("--links", is_flag=True, help="Read the links that the metadata of DIDs name (datalinks), too.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
 @click.pass_obj
-def rebuild(invocation: Invocation, dry_run: bool, as_json: bool) -> None:
+def rebuild(invocation: Invocation, dry_run: bool, links: bool, as_json: bool) -> None:
     """Compare the whole mirror with Rucio and make it agree; it may run beside syncs and the watcher.
 
     \b
@@ -130,7 +132,8 @@ def rebuild(invocation: Invocation, dry_run: bool, as_json: bool) -> None:
     settings = invocation.settings()
     talk = Console(stderr=True, highlight=False)
     with stoppable(), _open(settings) as (rucio, mirror), _progress(talk, "rebuild") as draw:
-        job = Rebuild(rucio, mirror, dry_run=dry_run, on_progress=draw)
+        did_links = DidLinks(settings, rucio, mirror) if links else None
+        job = Rebuild(rucio, mirror, dry_run=dry_run, links=did_links, on_progress=draw)
         try:
             job.run()
         finally:

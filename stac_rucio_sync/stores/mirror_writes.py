@@ -1,4 +1,4 @@
-"""The mirror of Rucio as its watcher writes it: replicas, RSEs and distances."""
+"""The mirror of Rucio as its watcher writes it: replicas, RSEs and distances, and links that metadata name."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
+from psycopg.types.json import Jsonb
 
 from stac_rucio_sync.errors import FatalError
 from stac_rucio_sync.model import Did, Replica, Rse
@@ -47,6 +48,18 @@ _DROP_OF_NO_FILE = """
     DELETE FROM lake.replica t
     WHERE NOT EXISTS (SELECT FROM lake.file f WHERE (f.scope, f.name) = (t.scope, t.name))
 """
+_DIDS_AFTER = """
+    (SELECT scope, name FROM lake.item WHERE (scope, name) > (%(scope)s, %(name)s) ORDER BY scope, name LIMIT %(most)s)
+    UNION
+    (SELECT DISTINCT scope, name FROM lake.file WHERE (scope, name) > (%(scope)s, %(name)s)
+        ORDER BY scope, name LIMIT %(most)s)
+    ORDER BY scope, name LIMIT %(most)s
+"""
+_WITH_LINKS = """
+    SELECT DISTINCT l.scope, l.name FROM unnest(%s::text[], %s::text[]) AS k(scope, name),
+        LATERAL (SELECT scope, name FROM lake.did_link WHERE (scope, name) = (k.scope, k.name) OFFSET 0) l
+"""
+_MIRROR_LINKS = "SELECT lake.mirror_links(%s::text[], %s::text[], %s::jsonb[])"
 _DROP_RSES = """
     WITH gone AS (DELETE FROM lake.rse WHERE rse <> ALL(%(rses)s))
     DELETE FROM lake.rse_distance WHERE source <> ALL(%(rses)s) OR destination <> ALL(%(rses)s)
@@ -181,6 +194,36 @@ class MirrorWrites:
 
         return self._sessions.call(clear)
 
+    # ------------------------------------------------------------------------------------------------------ links
+
+    def dids_after(self, last: Did | None, most: int) -> list[Did]:
+        """Return the datasets and files of items that come after one, in the order of their DIDs."""
+        place = {"scope": last.scope if last else "", "name": last.name if last else "", "most": most}
+        return [Did(*row) for row in self._rows(_DIDS_AFTER, place)]
+
+    def write_links(self, dids: Sequence[Did], links: Mapping[Did, Any]) -> int:
+        """Make the tables say what the metadata of DIDs name under ``datalinks``; return of how many DIDs it differed.
+
+        Parameters
+        ----------
+        dids
+            Those that were asked for.
+        links
+            What they say, whatever it is; what is no list of links goes to quarantine with its reason.
+        """
+
+        def write() -> int:
+            with self._sessions.transaction() as (connection, _):
+                there = {Did(*row) for row in connection.execute(_WITH_LINKS, _columns(dids))}
+                concerned = sorted(there | links.keys())
+                if not concerned:
+                    return 0
+                lists = [Jsonb(links[did]) if did in links else None for did in concerned]
+                values = [*_columns(concerned), lists]
+                return int(connection.execute(_MIRROR_LINKS, values).fetchall()[0][0])
+
+        return self._sessions.call(write) if dids else 0
+
     # ------------------------------------------------------------------------------------------------------- RSEs
 
     def rses(self) -> MirroredRses:
@@ -215,7 +258,7 @@ class MirrorWrites:
 
         self._sessions.call(write)
 
-    def _rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def _rows(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
         def read() -> list[tuple[Any, ...]]:
             with self._sessions.transaction() as (connection, _):
                 return connection.execute(statement.encode(), values).fetchall()

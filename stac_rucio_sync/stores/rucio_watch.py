@@ -12,6 +12,7 @@ from stac_rucio_sync.model import Did, Replica
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.stores.origins import OriginRses
 from stac_rucio_sync.stores.rucio_calls import RucioCalls, did_json, in_calls
+from stac_rucio_sync.stores.rucio_links import RucioLinks
 from stac_rucio_sync.stores.rucio_replicas import SCHEMES, Held, RucioReplicas, held_of, readable_first
 from stac_rucio_sync.stores.rucio_topology import RucioTopology
 
@@ -53,6 +54,7 @@ class RucioWatch:
         self._calls = _Complaining(settings.rucio.model_copy(update={"attempts": patience}))
         self._replicas = RucioReplicas(self._calls, OriginRses(settings.origins, self._calls))
         self.topology = RucioTopology(self._calls)
+        self.metadata = RucioLinks(self._calls)
 
     @property
     def requests(self) -> int:

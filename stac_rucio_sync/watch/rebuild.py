@@ -12,6 +12,7 @@ from stac_rucio_sync.stores.replica_rows import MirrorChanges
 from stac_rucio_sync.stores.rucio_calls import DIDS_PER_CALL
 from stac_rucio_sync.stores.rucio_watch import RucioWatch
 from stac_rucio_sync.watch.comparison import Comparison
+from stac_rucio_sync.watch.did_links import DidLinks
 from stac_rucio_sync.watch.surroundings import Surroundings
 
 
@@ -27,6 +28,8 @@ class RebuildReport:
     """Rows of files that no item has, removed too."""
     rses: int = 0
     """RSEs and distances that changed."""
+    links: int = 0
+    """DIDs whose metadata name other links."""
     seconds: float = 0.0
 
     def as_json(self) -> JsonObject:
@@ -39,6 +42,7 @@ class RebuildReport:
             "removed": self.changes.removed + self.leftovers,
             "late": self.changes.late,
             "rses_changed": self.rses,
+            "links_changed": self.links,
             "seconds": round(self.seconds, 3),
         }
 
@@ -55,6 +59,8 @@ class Rebuild:
         What is compared.
     dry_run
         Count what would change, and write nothing.
+    links
+        Brings the links that metadata name, too, except in a dry run.
     on_progress
         Called after every batch with the files compared so far and all that there are.
     """
@@ -65,10 +71,12 @@ class Rebuild:
         mirror: MirrorWrites,
         *,
         dry_run: bool = False,
+        links: DidLinks | None = None,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> None:
         self._rucio = rucio
         self._mirror = mirror
+        self._links = links
         self._on_progress = on_progress
         self._comparison = Comparison(rucio, mirror, write=not dry_run)
         self.report = RebuildReport(dry_run)
@@ -102,5 +110,6 @@ class Rebuild:
                 self._on_progress(report.files, total)
         report.leftovers = self._mirror.of_no_file(drop=not report.dry_run)
         if not report.dry_run:
+            report.links = self._links.all() if self._links else 0
             self._mirror.state.turn_ended()
             self._mirror.state.well(polled_to)

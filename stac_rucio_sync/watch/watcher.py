@@ -26,6 +26,7 @@ from stac_rucio_sync.stores.rucio_replicas import Held
 from stac_rucio_sync.stores.rucio_watch import RucioWatch, mirrored
 from stac_rucio_sync.stores.watch_state import WatchLock
 from stac_rucio_sync.watch.comparison import Comparison
+from stac_rucio_sync.watch.did_links import DidLinks
 from stac_rucio_sync.watch.events import Heard
 from stac_rucio_sync.watch.rebuild import Rebuild
 from stac_rucio_sync.watch.repeats import Repeats
@@ -33,8 +34,6 @@ from stac_rucio_sync.watch.surroundings import Surroundings
 
 REST = 4.0
 """A look is followed by a pause of at least this many times what it took: Rucio has others to answer, too."""
-_LONGEST_PAUSE = 60.0
-"""Seconds between two tries while Rucio or the database is away."""
 
 
 @dataclass(slots=True)
@@ -50,6 +49,8 @@ class Look:
     """Files whose turn it was."""
     rses: int = 0
     """RSEs and distances that changed."""
+    links: int = 0
+    """DIDs whose metadata name other links."""
     seconds: float = 0.0
     failed: str | None = None
     """Why it was cut short."""
@@ -58,6 +59,7 @@ class Look:
         """Return the object that ``--json`` prints."""
         counts = {name: getattr(self.changes, name) for name in ("added", "changed", "removed", "late")}
         told = {"why": self.why, **counts, "heard": self.heard, "compared": self.compared, "rses_changed": self.rses}
+        told["links_changed"] = self.links
         return told | {"seconds": round(self.seconds, 3)} | ({"failed": self.failed} if self.failed else {})
 
 
@@ -92,6 +94,7 @@ class Watcher:
         self._on_progress = on_progress
         self._comparison = Comparison(rucio, mirror)
         self._surroundings = Surroundings(rucio, mirror)
+        self._links = DidLinks(settings, rucio, mirror)
         self._repeats = Repeats()
         self._wake = threading.Event()
 
@@ -112,8 +115,8 @@ class Watcher:
         """
         while True:
             look = self.look()
-            pause = max(self._settings.watch.poll, REST * look.seconds)
-            self._rest(min(pause, _LONGEST_PAUSE) if look.failed else pause)
+            poll = self._settings.watch.poll
+            self._rest(poll if look.failed else max(poll, REST * look.seconds))
             try:
                 lock.hold()
             except TransientError as error:
@@ -127,9 +130,8 @@ class Watcher:
             if self._wake.wait(left if repeat is None else min(left, repeat)):
                 self._wake.clear()
                 return
-            files = self._repeats.due()
-            if files and self._told(Look("events", heard=len(files)), files).failed:
-                return
+            if files := self._repeats.due():
+                self._told(Look("events", heard=len(files)), files)
 
     def once(self) -> Look:
         """Look once.
@@ -187,6 +189,7 @@ class Watcher:
         look.changes += self._comparison.compare(heard)
         self._mirror.state.well(now)
         self._pass_on(look, standing.turn)
+        look.links = self._links.look()
 
     def _changed_since(self, since: datetime) -> list[Did]:
         """Return files of which Rucio says something else than the mirror, by what changed since the last look."""

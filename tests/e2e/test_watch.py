@@ -24,7 +24,7 @@ from stac_rucio_sync.settings import Rucio, Settings
 from stac_rucio_sync.stores.mirror_writes import MirrorWrites
 from stac_rucio_sync.stores.rucio_calls import RucioCalls
 from stac_rucio_sync.stores.rucio_watch import RucioWatch
-from stac_rucio_sync.watch import Look, Rebuild, Receiver, Watcher, heard_in
+from stac_rucio_sync.watch import DidLinks, Look, Rebuild, Receiver, Watcher, heard_in
 from tests.conftest import RunningLake
 from tests.e2e.test_sync import Bench, an_item
 
@@ -253,6 +253,43 @@ def test_what_rses_say_of_themselves_shows_at_the_next_look(watched: Watched) ->
         watched.rucio("root", "update_distance", "SYDNEY-DISK", "VIENNA-DISK", {"distance": 15976})
     watched.look()
     assert told() == before
+
+
+def test_links_that_metadata_name_come_at_their_turn(watched: Watched) -> None:
+    """The SKA's convention, on a Rucio whose metadata no trigger sees."""
+    ((dataset, file),) = watched.query(
+        "SELECT i.name, f.name FROM lake.item i JOIN lake.file f USING (collection, id) WHERE i.scope = %s LIMIT 1",
+        watched.scope,
+    )
+    link = {"access_url": "https://a.example.org/log", "semantics": "#documentation", "content_type": "text/plain"}
+
+    def told() -> list[tuple[Any, ...]]:
+        columns = "name, number, access_url, semantics, description, content_type"
+        return watched.query(f"SELECT {columns} FROM lake.did_link WHERE scope = %s ORDER BY name", watched.scope)  # noqa: S608 - constants
+
+    def rebuild() -> int:
+        rucio, mirror = RucioWatch(watched.settings), MirrorWrites.open(watched.settings.database_url())
+        try:
+            return DidLinks(watched.settings, rucio, mirror).all()
+        finally:
+            rucio.close()
+            mirror.close()
+
+    watched.rucio("ingest", "set_metadata", watched.scope, dataset, "datalinks", [{"semantics": "#no-url"}, link])
+    watched.rucio("ingest", "set_metadata", watched.scope, file, "datalinks", [link])
+    assert rebuild() == 2
+    shown = ("https://a.example.org/log", "#documentation", None, "text/plain")
+    assert told() == [(dataset, 2, *shown), (file, 1, *shown)]
+    assert rebuild() == 0
+    why = watched.query(
+        "SELECT reason FROM lake.quarantine WHERE position = %s", f"{watched.scope}:{dataset} datalinks"
+    )
+    assert "access_url is needed" in why[0][0]
+    watched.rucio("ingest", "delete_metadata", watched.scope, file, "datalinks")
+    watched.rucio("ingest", "set_metadata", watched.scope, dataset, "datalinks", [link])
+    assert rebuild() == 2
+    assert told() == [(dataset, 1, *shown)]
+    assert watched.query("SELECT 1 FROM lake.quarantine WHERE position LIKE %s", f"{watched.scope}:% datalinks") == []
 
 
 def damage(watched: Watched) -> None:
