@@ -6,6 +6,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from stac_rucio_sync.errors import FatalError, RefusedError, SyncError
@@ -31,6 +32,36 @@ from stac_rucio_sync.sources import Source
 from stac_rucio_sync.stores.rucio_download import RucioDownload
 
 
+@dataclass(slots=True)
+class Task:
+    """A file to be downloaded."""
+
+    item: ItemKey
+    file: LakeFile
+    path: Path
+    by_http: list[Ranked] = field(default_factory=list)
+    """Replicas that an HTTP client can read, nearest first."""
+    by_rucio: list[Ranked] = field(default_factory=list)
+    """Those that Rucio's own client may be able to read; they come last."""
+    closed: list[str] = field(default_factory=list)
+    """Why others are out of the question."""
+    failures: list[str] = field(default_factory=list)
+    """What went wrong with those that were tried."""
+
+    @property
+    def expected(self) -> Expected:
+        """What the lake says of the bytes."""
+        return Expected(self.file.bytes, self.file.adler32, self.file.md5)
+
+    def line(self, fate: FileFate, rse: str | None = None) -> Line:
+        """Return the line of the manifest."""
+        here = fate in (FileFate.FETCHED, FileFate.PRESENT)
+        by = self.expected.verified_by if here else None
+        reason = "; ".join(self.failures if here else (*self.failures, *self.closed)) or None
+        path = self.path if here else None
+        return Line(self.item, self.file.asset, fate, self.file.did, path, self.file.bytes, by, rse, reason)
+
+
 class Fetcher:
     """Downloads single files, from several threads.
 
@@ -51,7 +82,7 @@ class Fetcher:
     def __init__(self, settings: Settings, view: View, folder: Path, rses: frozenset[str] | None, threads: int) -> None:
         # The addresses are those that the user's own Rucio gives, and sites of a lake are often private networks.
         self._http = Http(allow_private=True, connections=threads)
-        self._by_rucio = RucioDownload(settings)
+        self._rucio = RucioDownload(settings)
         self._view = view
         self._folder = folder
         self._rses = rses
@@ -67,75 +98,77 @@ class Fetcher:
     def close(self) -> None:
         """Close all connections."""
         self._http.close()
-        self._by_rucio.close()
+        self._rucio.close()
 
-    def get(self, item: ItemKey, file: LakeFile) -> Line:
-        """Download a file, from the next replica where one fails; return its line of the manifest.
+    def task(self, item: ItemKey, file: LakeFile) -> Task:
+        """Return what is to be done for a file. This may ask Rucio, so it is for the main thread (see `get`)."""
+        replicas = [one for one in file.replicas if self._rses is None or one.rse in self._rses]
+        task = Task(item, file, local_path(self._folder, file.did))
+        for ranked in self._view.ranked(replicas):
+            if ranked.readable:
+                task.by_http.append(ranked)
+            elif ranked.replica.state == "AVAILABLE" and ranked.url is None and _is_open(ranked):
+                task.by_rucio.append(ranked)
+            else:
+                task.closed.append(f"{ranked.replica.rse}: {ranked.why_not}")
+        return task
+
+    def get(self, task: Task) -> Line:
+        """Download a file over HTTP, from the next replica where one fails; return its line of the manifest.
+
+        May be called from any thread: Rucio is not asked here, whose client takes stdout from the whole process while
+        it logs in.
 
         Raises
         ------
         FatalError
             It cannot be written here.
         """
-        path = local_path(self._folder, file.did)
-        expected = Expected(file.bytes, file.adler32, file.md5)
-
-        def line(fate: FileFate, rse: str | None = None, reason: str | None = None) -> Line:
-            here = fate in (FileFate.FETCHED, FileFate.PRESENT)
-            by = expected.verified_by if here else None
-            return Line(item, file.asset, fate, file.did, path if here else None, file.bytes, by, rse, reason)
-
-        if is_there(path, expected):
-            return line(FileFate.PRESENT)
-        candidates, closed = self._candidates(file)
-        if candidates and self.dry_run:
-            self._on_bytes(file.bytes)
-            return line(FileFate.PLANNED, candidates[0].replica.rse)
+        if is_there(task.path, task.expected):
+            return task.line(FileFate.PRESENT)
+        candidates = (*task.by_http, *task.by_rucio)
         if not candidates:
-            return line(FileFate.UNAVAILABLE, reason="; ".join(closed) or "it has no replica there")
-        failures: list[str] = []
+            task.closed = task.closed or ["it has no replica there"]
+            return task.line(FileFate.UNAVAILABLE)
+        if self.dry_run:
+            self._on_bytes(task.file.bytes)
+            return task.line(FileFate.PLANNED, candidates[0].replica.rse)
+        return self._tried(task, task.by_http, self._by_http)
+
+    def get_by_rucio(self, task: Task) -> Line:
+        """Download a file by Rucio's own client, which may have a library for what no HTTP client opens."""
+        return self._tried(task, task.by_rucio, self._by_client)
+
+    def _tried(self, task: Task, candidates: Sequence[Ranked], take: Callable[[Task, Ranked], None]) -> Line:
         for ranked in candidates:
             try:
-                self._fetch(ranked, path, expected, None if ranked is candidates[-1] else HASTY)
+                take(task, ranked)
             except SyncError as error:
                 if isinstance(error, FatalError) and not isinstance(error, RefusedAnswer):
                     raise
-                failures.append(f"{ranked.replica.rse}: {error}")
+                task.failures.append(f"{ranked.replica.rse}: {error}")
             else:
-                return line(FileFate.FETCHED, ranked.replica.rse, "; ".join(failures) or None)
-        return line(FileFate.FAILED, reason="; ".join(failures))
+                return task.line(FileFate.FETCHED, ranked.replica.rse)
+        return task.line(FileFate.FAILED)
 
-    def _candidates(self, file: LakeFile) -> tuple[list[Ranked], list[str]]:
-        """Return the replicas to try in order, and why others are out of the question.
+    def _by_http(self, task: Task, ranked: Ranked) -> None:
+        last = ranked is task.by_http[-1] and not task.by_rucio
+        attempts = None if last else HASTY
+        fetch(self._http, ranked.url or "", task.path, task.expected, self._on_bytes, attempts)
 
-        What no HTTP client opens comes last, for Rucio's own client may have the library for it.
-        """
-        replicas = [one for one in file.replicas if self._rses is None or one.rse in self._rses]
-        readable, closed = [], []
-        for ranked in self._view.ranked(replicas):
-            open_ = ranked.rse is None or ranked.rse.available_read
-            if ranked.readable or (ranked.replica.state == "AVAILABLE" and open_ and ranked.url is None):
-                readable.append(ranked)
-            else:
-                closed.append(f"{ranked.replica.rse}: {ranked.why_not}")
-        return readable, closed
-
-    def _fetch(self, ranked: Ranked, path: Path, expected: Expected, attempts: int | None) -> None:
-        if ranked.url is not None:
-            fetch(self._http, ranked.url, path, expected, self._on_bytes, attempts)
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".rucio-") as folder:
+    def _by_client(self, task: Task, ranked: Ranked) -> None:
+        task.path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=task.path.parent, prefix=".rucio-") as folder:
             try:
-                got = self._by_rucio.get(ranked.replica, Path(folder))
+                got = self._rucio.get(ranked.replica, Path(folder))
             except FatalError as error:  # no library for the scheme: another replica may do
                 raise RefusedError(str(error)) from error
-            wrong = why_not(got, expected)
+            wrong = why_not(got, task.expected)
             if wrong is not None:
                 raise DamagedError(wrong)
             self._on_bytes(got.stat().st_size)
-            got.replace(path)
-        discard_part(path)
+            got.replace(task.path)
+        discard_part(task.path)
 
     def _on_bytes(self, count: int) -> None:
         if self.stopped.is_set():
@@ -143,6 +176,10 @@ class Fetcher:
         with self._count:
             self.bytes += count
             self.on_progress(self.bytes)
+
+
+def _is_open(ranked: Ranked) -> bool:
+    return ranked.rse is None or ranked.rse.available_read
 
 
 class _StoppedError(FatalError):
@@ -223,12 +260,16 @@ class FetchJob:
                     self._note(Line(one.item.key, asset.key, FileFate.LINK_ONLY, reason=reason))
             for file in files:
                 wanted.setdefault(str(file.did), (file, []))[1].append(one.item.key)
-        running: dict[Future[Line], Sequence[ItemKey]] = {}
+        running: dict[Future[Line], tuple[Task, Sequence[ItemKey]]] = {}
         for file, keys in wanted.values():
-            running[pool.submit(self._fetcher.get, keys[0], file)] = keys
+            task = self._fetcher.task(keys[0], file)
+            running[pool.submit(self._fetcher.get, task)] = task, keys
         for future in as_completed(running):
             line = future.result()
-            for key in running[future]:
+            task, items = running[future]
+            if line.fate is FileFate.FAILED and task.by_rucio:
+                line = self._fetcher.get_by_rucio(task)
+            for key in items:
                 self._note(line.of(key))
 
     def _note(self, line: Line) -> None:

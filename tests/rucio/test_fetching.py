@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -143,3 +144,19 @@ def test_what_no_http_client_opens_is_left_to_rucios_own_client(
     assert image.path is not None
     assert image.path.read_bytes() == (tmp_path / "store" / "image").read_bytes()
     assert [path.name for path in image.path.parent.iterdir()] == [image.path.name]
+
+
+def test_rucio_is_asked_by_the_main_thread_alone(
+    searched: Searched, copied: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its client takes stdout from the whole process while it logs in: the manifest's lines would be lost."""
+    asking: set[str] = set()
+    send = RucioCalls.send
+
+    def noted(calls: RucioCalls, *arguments: Any, **options: Any) -> Any:
+        asking.add(threading.current_thread().name)
+        return send(calls, *arguments, **options)
+
+    monkeypatch.setattr(RucioCalls, "send", noted)
+    assert searched.fetch(copied, into=tmp_path, site="san-francisco")[0].clean
+    assert asking == {threading.main_thread().name}
