@@ -9,14 +9,17 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from stac_rucio_sync.errors import TransientError
 
 LOCK = "writer.lock"
-_LOOK = 0.02
+_NEXT = "writer.next"
+"""Held by the one who is next: whoever was the writer just now comes after those who wait already."""
+_LOOK_AS_NEXT = 0.002
+_LOOK = 0.01
 
 
 @contextmanager
@@ -33,17 +36,17 @@ def writer_lock(place: Path, wait: float = 600.0) -> Iterator[None]:
     TransientError
         Another writer still has it; the text says who.
     """
-    descriptor = os.open(place / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        _take(descriptor, place, time.monotonic() + wait)
+    until = time.monotonic() + wait
+    with ExitStack() as held:
+        with ExitStack() as queued:
+            queued.enter_context(_locked(place, _NEXT, _LOOK, until))
+            descriptor = held.enter_context(_locked(place, LOCK, _LOOK_AS_NEXT, until))
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, _ourselves(), 0)
         try:
             yield
         finally:
             os.ftruncate(descriptor, 0)
-    finally:
-        os.close(descriptor)
 
 
 def owner(place: Path) -> str | None:
@@ -55,7 +58,17 @@ def owner(place: Path) -> str | None:
     return f"process {said['pid']} on {said['host']} ({said['command']}), since {said['since']}"
 
 
-def _take(descriptor: int, place: Path, until: float) -> None:
+@contextmanager
+def _locked(place: Path, name: str, look: float, until: float) -> Iterator[int]:
+    descriptor = os.open(place / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        _take(descriptor, place, look, until)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, place: Path, look: float, until: float) -> None:
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -64,7 +77,7 @@ def _take(descriptor: int, place: Path, until: float) -> None:
                 raise TransientError(
                     f"{place} is being written to by {owner(place) or 'another process'}; try again when it is done"
                 ) from None
-            time.sleep(_LOOK)
+            time.sleep(look)
         else:
             return
 

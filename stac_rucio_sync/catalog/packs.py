@@ -7,7 +7,6 @@ file, whatever it holds, and an abandoned one leaves nothing behind. The formats
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import tempfile
 import zlib
@@ -15,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from stac_rucio_sync.catalog.durable import write_new
 from stac_rucio_sync.errors import FatalError
 
 LOOSE_OBJECTS = 200
@@ -104,18 +104,16 @@ class Pending:
         self._packed.clear()
 
     def _write_loose(self, oid: str, kind: str, content: bytes) -> None:
-        """Write an object as git does (gitrepository-layout: objects/xx/...), as long as it is not there yet."""
+        """Write an object as git does (gitrepository-layout: objects/xx/...).
+
+        One that is there already is written again: a power cut may have emptied what an earlier writer left.
+        """
         folder = self._git_dir / "objects"
         final = folder / oid[:2] / oid[2:]
-        if final.exists():
-            return
         incoming = folder / f"tmp_obj_{oid}"  # git's own clean-up knows what begins so
-        incoming.unlink(missing_ok=True)
-        descriptor = os.open(incoming, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
-        with os.fdopen(descriptor, "wb") as written:
-            written.write(zlib.compress(b"%s %d\0" % (kind.encode(), len(content)) + content, _LEVEL))
+        write_new(incoming, zlib.compress(b"%s %d\0" % (kind.encode(), len(content)) + content, _LEVEL))
         final.parent.mkdir(exist_ok=True)
-        incoming.rename(final)
+        incoming.replace(final)
 
     def _to_spool(self) -> None:
         if self._spool is None:

@@ -58,11 +58,12 @@ def digits(identifier: str) -> str:
 def item_path(parent_folder: str, item_id: str) -> str:
     """Return where an item lies that is put below a catalogue or collection.
 
-    Two levels of 256 folders keep every folder small up to millions of items; the path never changes.
+    Three levels of 16 folders keep every folder, and so every commit, small up to a million items; the path never
+    changes.
     """
-    first = digits(item_id)
+    first, second, third = digits(item_id)[:3]
     name = path_name(item_id)
-    return joined(parent_folder, f"items/{first[:2]}/{first[2:4]}/{name}/{name}.json")
+    return joined(parent_folder, f"items/{first}/{second}/{third}/{name}/{name}.json")
 
 
 def has_own_folder(path: str, item_id: str) -> bool:
@@ -70,7 +71,7 @@ def has_own_folder(path: str, item_id: str) -> bool:
     return f"/{path}".endswith(f"/{item_path('', item_id)}")
 
 
-_OWN_FOLDER = re.compile(r"(?:^|.*/)items/[0-9a-f]{2}/[0-9a-f]{2}/([^/]+)/")
+_OWN_FOLDER = re.compile(r"(?:^|.*/)items/[0-9a-f]/[0-9a-f]/[0-9a-f]/([^/]+)/")
 
 
 def item_beside(path: str) -> str | None:
