@@ -109,9 +109,15 @@ def write_replicas(
 def _locked(
     connection: psycopg.Connection[Any], files: Collection[Did]
 ) -> tuple[Mapping[tuple[str, ...], Row], Mapping[tuple[str, ...], datetime]]:
-    """Lock the rows of files; return them by key, and the newest stamp by file."""
+    """Lock the rows of files; return them by key, and the newest stamp by file.
+
+    Who waited for another writer's lock sees the rows that were there before, changed or gone, and not those that the
+    other has added: so where there are any, they are read once more when the locks are held.
+    """
     rows: dict[tuple[str, ...], Row] = {}
     stamps: dict[tuple[str, ...], list[datetime]] = defaultdict(list)
+    if not connection.execute(_LOCKED, _columns(files)).rowcount:
+        return {}, {}
     for *row, updated in connection.execute(_LOCKED, _columns(files)):
         rows[tuple(row[:_KEY])] = tuple(row)
         stamps[tuple(row[:2])].append(updated)
