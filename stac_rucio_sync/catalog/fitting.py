@@ -36,7 +36,8 @@ class Fitting:
     below_made
         Paths in the tree of objects whose parent is the root made for it, whatever they say.
     links_assets
-        Relative hrefs of assets become absolute, because the files stay where they are.
+        Relative hrefs of assets become absolute, because the files stay where they are; else it is the other way
+        round for those that lie in the tree.
     """
 
     folder: str
@@ -52,7 +53,7 @@ class Fitting:
         changed = dict(stac)
         if isinstance(stac.get("links"), list):
             changed["links"] = self._links(path, stac["links"])
-        if self.links_assets and isinstance(stac.get("assets"), dict):
+        if isinstance(stac.get("assets"), dict):
             changed["assets"] = {name: self._asset(path, asset) for name, asset in stac["assets"].items()}
         return content if changed == stac else json_file(changed)
 
@@ -92,7 +93,13 @@ class Fitting:
 
     def _asset(self, path: str, asset: Any) -> Any:  # noqa: ANN401 - any JSON
         href = asset.get("href") if isinstance(asset, dict) else None
-        if not isinstance(href, str) or not href or is_absolute(href):
+        if not isinstance(href, str) or not href:
+            return asset
+        if not self.links_assets:
+            inside = path_of_href(href[len(self.base) :], "") if self.base and href.startswith(self.base) else None
+            is_here = inside is not None and (self.source / inside).is_file()
+            return asset | {"href": relative_href(inside, path)} if inside is not None and is_here else asset
+        if is_absolute(href):
             return asset
         named = path_of_href(href, path)
         file = self.source / named if named is not None else self.source / folder_of(path) / href

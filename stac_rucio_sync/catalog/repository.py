@@ -41,6 +41,11 @@ class Version:
         self.tree = Tree(repository.objects, commit.tree)
 
     @property
+    def repository(self) -> Repository:
+        """The repository that it is a version of."""
+        return self._repository
+
+    @property
     def place(self) -> Path:
         """The folder of the repository."""
         return self._repository.place

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from stac_rucio_sync.addresses import is_http
 from stac_rucio_sync.catalog.index import ObjectKey, key_of
 from stac_rucio_sync.catalog.paths import HIDDEN, folder_of, joined, path_of_href
 from stac_rucio_sync.errors import ItemError
@@ -184,7 +183,7 @@ class SourceTree:
 
     def _take_base(self, root: JsonObject) -> None:
         for link in _links(root):
-            if link.get("rel") == "self" and is_http(link["href"]):
+            if link.get("rel") == "self" and "://" in link["href"]:
                 self.base = link["href"].rpartition("/")[0] + "/"
 
     def _walk(self, folder: Path, path: str) -> None:
@@ -239,7 +238,7 @@ class SourceTree:
         assets = stac.get("assets")
         for asset in assets.values() if isinstance(assets, dict) else ():
             href = asset.get("href") if isinstance(asset, dict) else None
-            named = path_of_href(href, path) if isinstance(href, str) and href else None
+            named = self.path_of(href, path) if isinstance(href, str) and href else None
             if named is not None and (self.folder / named).is_file():
                 self._table.execute("INSERT OR IGNORE INTO asset VALUES (?)", (named,))
 
