@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from stac_rucio_sync.catalog.durable import sync_all_below
 from stac_rucio_sync.catalog.git_objects import BRANCH, GitObjects
 from stac_rucio_sync.catalog.lock import writer_lock
 from stac_rucio_sync.catalog.objects import Commit, MissingObjectError, Objects, Writing
@@ -69,6 +70,8 @@ def backup(repository: Repository, uri: str, on_progress: Progress = lambda done
         if not folder.exists() or not any(folder.iterdir()):
             folder.mkdir(parents=True, exist_ok=True)
             BACKENDS[repository.backend].create(folder).close()
+            if isinstance(repository.objects, GitObjects):  # else the few objects of a small push are not written down
+                _git(folder, "config", "core.fsync", "committed")
     held = _held(repository, folder, uri)
     if isinstance(repository.objects, PlainObjects) and folder is not None:
         return _replayed(repository.objects, head.commit, PlainObjects(folder), on_progress)
@@ -127,6 +130,7 @@ def restore(uri: str, place: Path, on_progress: Progress = lambda done, total: N
                 else:
                     copied = _fetched(str(folder.resolve()), folder, making)
         making.chmod(0o755)
+        sync_all_below(making)
         making.replace(place)
     finally:
         shutil.rmtree(making, ignore_errors=True)
