@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from pydantic_xml import BaseXmlModel, attr, element
@@ -19,6 +19,8 @@ from stac_rucio_sync.errors import TransientError
 from stac_rucio_sync.model import MirrorState, Topology
 from stac_rucio_sync.stores.mirror import Mirror
 
+_SILENCE: Final = timedelta(minutes=10)
+"""A watcher that was not heard of for so long is none."""
 _OPTIONS: Final = 100
 """Sites and RSEs that the descriptor lists at most."""
 
@@ -151,18 +153,20 @@ def availability_of(mirror: Mirror, up_since: datetime) -> bytes:
     """Return the VOSI availability: links are there as long as the mirror answers; notes tell how old it is."""
     try:
         mirror.topology()
-        notes = freshness_notes(mirror.freshness())
+        notes = freshness_notes(mirror.freshness(), datetime.now(UTC))
     except TransientError:
         return availability_document(available=False, up_since=up_since, notes=("the database cannot be reached",))
     return availability_document(available=True, up_since=up_since, notes=notes)
 
 
-def freshness_notes(state: MirrorState) -> tuple[str, ...]:
-    """Return what there is to say of how far the mirror follows Rucio."""
+def freshness_notes(state: MirrorState, now: datetime) -> tuple[str, ...]:
+    """Return what there is to say of how far the mirror follows Rucio at a time."""
     if state.rucio_ok is None:
         return ("nobody watches Rucio (stac-rucio-sync watch): links are as the last sync or verify left them",)
     if state.rucio_ok:
-        return ()
+        if state.last_poll is None or now - state.last_poll < _SILENCE:
+            return ()
+        return (f"nobody watches Rucio since {_instant(state.last_poll)}: links are those of then, and of later syncs",)
     known = f", as of {_instant(state.last_poll)}" if state.last_poll else ""
     since = f" since {_instant(state.since)}" if state.since else ""
     return (f"Rucio does not answer{since}: links are those of the mirror{known}",)

@@ -16,6 +16,7 @@ from datalink.terms import TERMS_PATH
 from datalink.votable import document, head, row_xml, tail
 from obscore_tap.refusals import Refusal
 from obscore_tap.responses import document_response, error_response, fault_of
+from obscore_tap.results import accepts_gzip, gzipped
 from obscore_tap.services import Services
 from stac_rucio_sync.errors import SyncError, UsageError
 from stac_rucio_sync.locality import Locality, client_address, networks_of
@@ -26,6 +27,9 @@ from stac_rucio_sync.stores.mirror import Mirror
 _FAULTS = {500: "FatalFault", 503: "TransientFault"}
 """What an error document begins with, where the request is not to blame (DataLink 1.1 section 3.4)."""
 _PAGE_SECONDS = 3600
+_WORTH_PACKING = 50
+"""Rows of which there have to be more for an answer to be compressed."""
+_VARY = "Accept, Accept-Encoding"
 
 
 def open_mirror(settings: Settings) -> Mirror:
@@ -95,14 +99,14 @@ def blueprint(services: Services) -> Blueprint:
         if asked.media_type == HTML:
             page = links_page(services, asked, rows, view, finder.topology(), overflow=overflow or more)
             return _with_headers(Response(page, content_type=HTML_TYPE), asked)
+        chunks: Iterable[bytes]
         if more:
-            body: bytes | Iterator[bytes] = stream_with_context(
-                streamed(chain((Batch(rows),), batches), overflow=overflow)
-            )
+            chunks = stream_with_context(streamed(chain((Batch(rows),), batches), overflow=overflow))
         else:
             itself = () if rows else (descriptor(f"{url}/links", finder.topology()),)
-            body = document(rows, overflow=overflow, resources=itself)
-        return _with_headers(Response(body, content_type=asked.media_type), asked)
+            chunks = (document(rows, overflow=overflow, resources=itself),)
+        is_large = len(rows) > _WORTH_PACKING
+        return _with_headers(_answer(chunks, asked.media_type, is_large=is_large), asked)
 
     @resources.get("/datalink/capabilities")
     def capabilities() -> Response:
@@ -135,10 +139,18 @@ def streamed(batches: Iterable[Batch], *, overflow: bool) -> Iterator[bytes]:
     yield tail(overflow=overflow, error=error).encode()
 
 
+def _answer(chunks: Iterable[bytes], media_type: str, *, is_large: bool) -> Response:
+    """Return an answer, compressed where that is worth it and the client asks for it."""
+    if not is_large or not accepts_gzip(request.headers.get("Accept-Encoding")):
+        return Response(chunks, content_type=media_type)
+    response = Response(gzipped(chunks), content_type=media_type)
+    response.headers["Content-Encoding"] = "gzip"
+    return response
+
+
 def _with_headers(response: Response, asked: Asked) -> Response:
     """Tell caches for whom an answer is: what depends on the client's address is nobody else's."""
-    vary = "Accept" if asked.names_place else "Accept, X-Forwarded-For"
-    response.headers["Vary"] = vary
+    response.headers["Vary"] = _VARY if asked.names_place else f"{_VARY}, X-Forwarded-For"
     response.headers["Cache-Control"] = "no-cache" if asked.names_place else "private, no-store"
     return response
 

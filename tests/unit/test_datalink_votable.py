@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree
 
 import pytest
@@ -147,9 +147,11 @@ def test_the_descriptor_names_what_can_be_asked() -> None:
 
 
 def test_notes_tell_how_fresh_the_mirror_is() -> None:
-    assert freshness_notes(MirrorState(rucio_ok=True, last_poll=NOW)) == ()
-    assert "nobody watches" in freshness_notes(MirrorState())[0]
-    (down,) = freshness_notes(MirrorState(rucio_ok=False, last_poll=NOW, since=NOW))
+    assert freshness_notes(MirrorState(rucio_ok=True, last_poll=NOW), NOW) == ()
+    (silent,) = freshness_notes(MirrorState(rucio_ok=True, last_poll=NOW), NOW + timedelta(hours=1))
+    assert silent.startswith("nobody watches Rucio since 2026-01-02T03:04:05Z")
+    assert "nobody watches" in freshness_notes(MirrorState(), NOW)[0]
+    (down,) = freshness_notes(MirrorState(rucio_ok=False, last_poll=NOW, since=NOW), NOW)
     assert down == (
         "Rucio does not answer since 2026-01-02T03:04:05Z: links are those of the mirror, as of 2026-01-02T03:04:05Z"
     )
