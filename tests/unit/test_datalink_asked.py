@@ -53,6 +53,8 @@ def test_many_ids_may_come_in_a_form_of_either_kind() -> None:
     assert asked_by(method="POST", data={"ID": ids}).ids == ids
     kind = "multipart/form-data"
     assert asked_by(method="POST", data={"ID": ids}, content_type=kind).ids == ids
+    asked = asked_by(method="POST", data={"ID": ids}, content_type=kind, limits=Datalink(max_ids=10))
+    assert (asked.ids, asked.overflow) == (ids[:10], True)
 
 
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data", "text/xml"])

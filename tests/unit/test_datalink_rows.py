@@ -160,6 +160,13 @@ def test_assets_that_are_no_files_and_links_of_the_item_follow_the_files() -> No
     assert len(rows) == 7
 
 
+def test_the_settings_say_which_assets_are_the_data() -> None:
+    links = (link_of("cog", media_type="image/tiff", roles=("visual",)), link_of("raw", roles=("raw",)))
+    settings = {"collections": {"survey": {"science_roles": ("raw",)}}}
+    assert [row.semantics for row in rows_of(item_of(links=links), **settings)] == ["#preview", "#this"]
+    assert [row.semantics for row in rows_of(item_of(links=links))] == ["#this", "#progenitor"]
+
+
 def test_other_places_of_a_file_are_no_links_of_their_own() -> None:
     links = (link_of("image#s3", href="s3://bucket/key"), link_of("image#mirror"))
     assert len(rows_of(item_of(file_of(THREE[0]), links=links))) == 1
