@@ -12,6 +12,7 @@ import pytest
 from stac_rucio_sync.compat import StacClient
 from stac_rucio_sync.errors import FatalError, ItemError, RefusedError, UsageError
 from stac_rucio_sync.model import Did
+from stac_rucio_sync.replication.choice import Choice
 from tests.rucio.searched import SYDNEY, VIENNA, Searched
 
 
@@ -41,7 +42,7 @@ def test_the_walk_of_stac_rucio(client: StacClient, searched: Searched, tmp_path
     assert len(made) == 2
     assert client.create_replication_rules(items, VIENNA, targets=["image"]) == []
     assert sorted(rule.id for rule in client.get_items_replication_rules(items, VIENNA)) == sorted(made)
-    searched.states(*items, rse=VIENNA, wait=60)
+    searched.states(*items, rse=VIENNA, wait=60, choice=Choice(assets=frozenset({"image"})))
     assert client.replication_availability(items, VIENNA) == {"OK": 2, "STUCK": 0, "REPLICATING": 0, "Total": 4}
     assert client.get_existing_replicas(items, VIENNA)[image].keys() == {VIENNA}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +26,31 @@ def searched(lake: Any, scope: str, tmp_path: Path) -> Searched:
     return Searched(lake, scope, tmp_path)
 
 
-@pytest.fixture
-def copied(searched: Searched) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Copied:
     """An item with copies of its image at the origin, in Vienna and in Sydney."""
+
+    searched: Searched
+    item: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def copied(lake: Any, tmp_path_factory: pytest.TempPathFactory) -> Copied:
+    searched = Searched(lake, "t" + uuid.uuid4().hex[:12], tmp_path_factory.mktemp("copied"))
     item = searched.item("m31")
     searched.register(item)
-    both = f"{VIENNA}|{SYDNEY}"
-    searched.replicate(item, rse=both, choice=IMAGE, wish={"copies": 2})
+    searched.replicate(item, rse=f"{VIENNA}|{SYDNEY}", choice=IMAGE, wish={"copies": 2})
     for rse in (VIENNA, SYDNEY):
         searched.states(item, rse=rse, wait=60, choice=IMAGE)
-    return item
+    return Copied(searched, item)
 
 
 def by_asset(lines: list[Line]) -> dict[str, Line]:
     return {line.asset: line for line in lines}
 
 
-def test_every_file_comes_from_the_nearest_replica(searched: Searched, copied: dict[str, Any], tmp_path: Path) -> None:
+def test_every_file_comes_from_the_nearest_replica(copied: Copied, tmp_path: Path) -> None:
+    searched = copied.searched
     content = searched.at_origin("m31", "image").read_bytes()
     places: list[tuple[dict[str, Any], str]] = [
         ({"site": "vienna"}, VIENNA),
@@ -49,7 +58,7 @@ def test_every_file_comes_from_the_nearest_replica(searched: Searched, copied: d
     ]
     for number, (at, rse) in enumerate(places):
         into = tmp_path / str(number)
-        report, lines = searched.fetch(copied, into=into, **at)
+        report, lines = searched.fetch(copied.item, into=into, **at)
         image = by_asset(lines)["image"]
         assert (image.fate, image.rse, image.verified_by) == (FileFate.FETCHED, rse, "md5")
         assert image.path == into / searched.scope / "images..m31..image.bin"
@@ -73,19 +82,22 @@ def test_what_is_there_is_recognised_and_what_is_damaged_is_fetched_again(search
 
 
 @pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_bytes(b"other bytes")])
-def test_where_a_replica_fails_the_next_one_is_taken(
-    searched: Searched, copied: dict[str, Any], tmp_path: Path, damage: Any
-) -> None:
+def test_where_a_replica_fails_the_next_one_is_taken(copied: Copied, tmp_path: Path, damage: Any) -> None:
+    searched = copied.searched
+    content = searched.at_origin("m31", "image").read_bytes()
     [copy] = searched.at(VIENNA, "images..m31..image.bin")
     damage(copy)
-    report, lines = searched.fetch(copied, into=tmp_path, choice=IMAGE, site="vienna")
+    try:
+        report, lines = searched.fetch(copied.item, into=tmp_path, choice=IMAGE, site="vienna")
+    finally:
+        copy.write_bytes(content)
     [image] = lines
     assert image.fate is FileFate.FETCHED
     assert image.rse != VIENNA
     assert image.reason is not None
     assert image.reason.startswith(f"{VIENNA}: http")
     assert image.path is not None
-    assert image.path.read_bytes() == searched.at_origin("m31", "image").read_bytes()
+    assert image.path.read_bytes() == content
     assert report.clean
 
 
@@ -147,7 +159,7 @@ def test_what_no_http_client_opens_is_left_to_rucios_own_client(
 
 
 def test_rucio_is_asked_by_the_main_thread_alone(
-    searched: Searched, copied: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    copied: Copied, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its client takes stdout from the whole process while it logs in: the manifest's lines would be lost."""
     asking: set[str] = set()
@@ -158,5 +170,5 @@ def test_rucio_is_asked_by_the_main_thread_alone(
         return send(calls, *arguments, **options)
 
     monkeypatch.setattr(RucioCalls, "send", noted)
-    assert searched.fetch(copied, into=tmp_path, site="san-francisco")[0].clean
+    assert copied.searched.fetch(copied.item, into=tmp_path, site="san-francisco")[0].clean
     assert asking == {threading.main_thread().name}

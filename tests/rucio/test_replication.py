@@ -192,7 +192,8 @@ def test_many_items_cost_no_more_requests_than_few(searched: Searched) -> None:
     assert counts[1] == counts[0]
 
 
-def test_waiting_ends_for_files_that_nobody_asked_for(searched: Searched) -> None:
+def test_waiting_ends_for_files_that_nobody_asked_for(searched: Searched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stac_rucio_sync.replication.survey._GRACE", 0.5)
     item = searched.item("m31")
     searched.register(item)
     searched.replicate(item, rse=VIENNA, choice=Choice(roles=frozenset({"data"})))
