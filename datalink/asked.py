@@ -104,7 +104,7 @@ def read(request: Request, limits: Datalink) -> Asked:
 def _parameters(request: Request, limits: Datalink) -> Parameters:
     if request.method == "POST":
         request.max_content_length = request.max_form_memory_size = limits.body_bytes
-        request.max_form_parts = None  # that many bytes hold no more than can be read
+        request.max_form_parts = limits.body_bytes  # so many bytes hold no more parts than can be read
         if (request.content_length or 0) > limits.body_bytes:
             raise TooLarge(f"the request has {request.content_length} bytes: at most {limits.body_bytes} are taken")
         if request.mimetype not in _FORMS and (request.content_length or request.mimetype):

@@ -162,7 +162,7 @@ def test_assets_that_are_no_files_and_links_of_the_item_follow_the_files() -> No
 
 def test_the_settings_say_which_assets_are_the_data() -> None:
     links = (link_of("cog", media_type="image/tiff", roles=("visual",)), link_of("raw", roles=("raw",)))
-    settings = {"collections": {"survey": {"science_roles": ("raw",)}}}
+    settings: dict[str, Any] = {"collections": {"survey": {"science_roles": ("raw",)}}}
     assert [row.semantics for row in rows_of(item_of(links=links), **settings)] == ["#preview", "#this"]
     assert [row.semantics for row in rows_of(item_of(links=links))] == ["#this", "#progenitor"]
 
