@@ -20,6 +20,7 @@ CATALOG_COMMANDS: Final = {
     "show": Place(_HISTORY, "show", "Show a commit and what it changed, or an object as it was then."),
     "diff": Place(_HISTORY, "diff", "List the objects that differ between two versions, field by field."),
     "rollback": Place(_HISTORY, "rollback", "Make a new commit that holds what an earlier one held."),
+    "export": Place(_COPIES, "export", "Write a version as a static catalogue to the folder DIR."),
     "backup": Place(_COPIES, "backup", "Bring a backup at URI in step with the catalogue, history included."),
     "restore": Place(_COPIES, "restore", "Make the catalogue DIR of the backup at URI, history included."),
 }

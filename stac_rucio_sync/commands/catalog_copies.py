@@ -1,7 +1,9 @@
-"""``catalog backup`` and ``restore``: the whole catalogue elsewhere, and back."""
+"""``catalog export``, ``backup`` and ``restore``: the catalogue elsewhere, and back."""
 
 from __future__ import annotations
 
+import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,40 @@ from rich.console import Console
 from stac_rucio_sync.catalog.backup import backup as back_up
 from stac_rucio_sync.catalog.backup import commits_to_copy
 from stac_rucio_sync.catalog.backup import restore as restore_to
+from stac_rucio_sync.catalog.exporting import export as export_to
 from stac_rucio_sync.catalog.repository import Repository
 from stac_rucio_sync.commands.catalog_options import catalog_option, json_option, numbered
 from stac_rucio_sync.commands.screen import bar
+
+EXIT_SOME_FAILED = 1
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@catalog_option
+@click.option("--ref", help="The version, as in show. Default: the latest.")
+@click.option("--base-url", metavar="URL", help="Where DIR will be published: links are absolute. Default: relative.")
+@json_option()
+def export(folder: Path, place: Path, ref: str | None, base_url: str | None, as_json: bool) -> None:
+    """Write a version as a static catalogue to the folder DIR.
+
+    Any STAC client reads it. DIR must not exist, or be empty. Exit 1: files are left out, for their bytes are not here.
+
+    \b
+    Examples:
+      stac-rucio-sync catalog export -C survey public
+      stac-rucio-sync catalog export -C survey public --ref 2024-05-01 --base-url https://example.org/stac
+    """
+    with Repository(place) as repository, bar(Console(stderr=True), "export", "files"):
+        report = export_to(repository.version(ref), folder, base_url=base_url)
+    if as_json:
+        click.echo(orjson.dumps(asdict(report)))
+    else:
+        click.echo(f"{numbered(report.files, 'file')}, {report.bytes} bytes, in {folder}")
+        for path in report.absent_paths:
+            click.echo(f"! left out, its bytes are not here: {path}", err=True)
+    if report.absent:
+        sys.exit(EXIT_SOME_FAILED)
 
 
 @click.command()

@@ -172,6 +172,21 @@ def test_backup_and_restore(run: Run, tmp_path: Path) -> None:
     assert lines(run("history", "-C", str(tmp_path / "back"), "--json")) == lines(run("history", "--json"))
 
 
+def test_export_writes_any_version(run: Run, tmp_path: Path) -> None:
+    (said,) = lines(run("export", str(tmp_path / "old"), "--ref", "2", "--json"))
+    files = [path for path in (tmp_path / "old").rglob("*") if path.is_file()]
+    assert (said["files"], said["absent"]) == (len(files), 0)
+    (path,) = (tmp_path / "old").rglob("a.json")
+    assert "gsd" not in orjson.loads(path.read_bytes())["properties"]
+    assert run("export", str(tmp_path / "new"), "--base-url", "https://example.org/stac").exit_code == 0
+    (path,) = (tmp_path / "new").rglob("a.json")
+    new = orjson.loads(path.read_bytes())
+    assert new["properties"]["gsd"] == 3.0
+    assert {link["href"] for link in new["links"] if link["rel"] == "root"} == {"https://example.org/stac/catalog.json"}
+    with pytest.raises(UsageError, match="is there already"):
+        run("export", str(tmp_path / "new"))
+
+
 def test_show_backends(run: Run) -> None:
     assert [one["name"] for one in lines(run("show-backends", "--json"))] == ["filesystem", "git"]
 
