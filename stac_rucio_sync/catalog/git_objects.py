@@ -21,13 +21,11 @@ import pygit2
 from stac_rucio_sync.catalog.durable import sync, sync_all_below
 from stac_rucio_sync.catalog.objects import Commit, Entry, Folder, HeadMovedError, MissingObjectError
 from stac_rucio_sync.catalog.packs import Pending
+from stac_rucio_sync.catalog.pointers import ATTRIBUTES, Pointer, attributes, is_named, large_in, pointer_in
 from stac_rucio_sync.errors import FatalError, UsageError
 
 BRANCH = "refs/heads/main"
 _FILE, _FOLDER = b"100644", b"40000"
-_POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize {}\n"
-_POINTER_TEXT = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\noid sha256:([0-9a-f]{64})\nsize \d+\n")
-_POINTER_LENGTH = 200
 _ODB_TYPES = {"commit": pygit2.enums.ObjectType.COMMIT, "tree": pygit2.enums.ObjectType.TREE,
               "blob": pygit2.enums.ObjectType.BLOB}  # fmt: skip
 _CHUNK = 1 << 20
@@ -133,12 +131,9 @@ class GitObjects:
 
     def large(self, oid: str) -> Path | None:
         """Return where the bytes behind a pointer lie."""
-        content = self.file(oid)
-        pointer = _POINTER_TEXT.fullmatch(content) if len(content) < _POINTER_LENGTH else None
-        if pointer is None:
-            return None
-        path = self.lfs_object(pointer[1].decode())
-        return path if path.is_file() else None
+        pointer = pointer_in(self.file(oid))
+        path = None if pointer is None else self.lfs_object(pointer.sha256)
+        return path if path is not None and path.is_file() else None
 
     def lfs_object(self, sha256: str) -> Path:
         """Return where Git LFS keeps the bytes with a digest."""
@@ -176,6 +171,8 @@ class GitWriting:
         self._head = objects.head()
         self._pending = Pending(objects.place)
         self._folders: dict[str, Folder] = {}
+        self._pointers: set[str] = set()
+        """Objects of pointers that were put here."""
         self._large: list[Path] = []
 
     def put_file(self, content: bytes) -> Entry:
@@ -194,22 +191,47 @@ class GitWriting:
                 while chunk := source.read(_CHUNK):
                     digest.update(chunk)
                     target.write(chunk)
+                target.flush()
+                os.fsync(target.fileno())
             final = self._objects.lfs_object(digest.hexdigest())
             if not final.exists():
                 final.parent.mkdir(parents=True, exist_ok=True)
                 copy.chmod(0o444)
                 copy.rename(final)
                 self._large.append(final)
-            return self.put_file(_POINTER.format(digest.hexdigest(), final.stat().st_size).encode())
+            return self.put_pointer(Pointer(digest.hexdigest(), final.stat().st_size))
         finally:
             copy.unlink(missing_ok=True)
 
+    def put_pointer(self, pointer: Pointer) -> Entry:
+        """Take a file whose bytes lie elsewhere."""
+        entry = self.put_file(pointer.text())
+        self._pointers.add(entry.oid)
+        return entry
+
     def put_folder(self, entries: Folder) -> Entry:
-        """Take a folder."""
+        """Take a folder; large files in it are named in a hidden file beside, as git wants it."""
+        entries = self._with_attributes(entries)
         oid = self._pending.add("tree", _tree(entries))
         if len(self._folders) < _FOLDERS:
             self._folders[oid] = dict(entries)
         return Entry(oid, is_folder=True)
+
+    def _with_attributes(self, entries: Folder) -> Folder:
+        there = entries.get(ATTRIBUTES)
+        before = self.file(there.oid) if there is not None and not there.is_folder else b""
+        known = large_in(before)
+        if not known and self._pointers.isdisjoint(entry.oid for entry in entries.values()):
+            return entries
+        large = [
+            name
+            for name, entry in entries.items()
+            if entry.oid in self._pointers or (is_named(name, known) and pointer_in(self.file(entry.oid)) is not None)
+        ]
+        others = b"".join(line for line in before.splitlines(keepends=True) if not large_in(line))
+        kept = {name: entry for name, entry in entries.items() if name != ATTRIBUTES}
+        text = others + attributes(large)
+        return kept | ({ATTRIBUTES: self.put_file(text)} if text else {})
 
     def file(self, oid: str) -> bytes:
         """Return a file's content."""

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from stac_rucio_sync.catalog.pointers import Pointer
 from stac_rucio_sync.errors import FatalError
 
 
@@ -59,6 +60,9 @@ class Writing(Protocol):
 
     def put_large(self, path: Path) -> Entry:
         """Take a large file from outside, without reading it into memory; `path` stays where it is."""
+
+    def put_pointer(self, pointer: Pointer) -> Entry:
+        """Take a file whose bytes lie elsewhere."""
 
     def put_folder(self, entries: Folder) -> Entry:
         """Take a folder of entries that are there already or in the making."""

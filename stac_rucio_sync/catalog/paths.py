@@ -61,9 +61,9 @@ def item_path(parent_folder: str, item_id: str) -> str:
     Three levels of 16 folders keep every folder, and so every commit, small up to a million items; the path never
     changes.
     """
-    first, second, third = digits(item_id)[:3]
+    by = digits(item_id)
     name = path_name(item_id)
-    return joined(parent_folder, f"items/{first}/{second}/{third}/{name}/{name}.json")
+    return joined(parent_folder, f"items/{by[0]}/{by[1]}/{by[2]}/{name}/{name}.json")
 
 
 def has_own_folder(path: str, item_id: str) -> bool:

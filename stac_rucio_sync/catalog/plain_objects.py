@@ -25,6 +25,7 @@ from pathlib import Path
 
 from stac_rucio_sync.catalog.durable import sync, sync_all_below, write_new
 from stac_rucio_sync.catalog.objects import Commit, Entry, Folder, HeadMovedError, MissingObjectError
+from stac_rucio_sync.catalog.pointers import LONGEST, Pointer, pointer_in
 from stac_rucio_sync.errors import FatalError, UsageError
 
 _CHUNK = 1 << 20
@@ -124,9 +125,11 @@ class PlainObjects:
         return _entries(listed)
 
     def large(self, oid: str) -> Path | None:
-        """Return where the bytes of a file lie: here, large files are files like others."""
+        """Return where the bytes of a file lie: here, large files are files like others, but for those of the lake."""
         path = self.file_path(oid)
-        return path if path.is_file() else None
+        if not path.is_file() or (path.stat().st_size < LONGEST and pointer_in(path.read_bytes()) is not None):
+            return None
+        return path
 
     def file_path(self, oid: str) -> Path:
         """Return where the content of a file lies."""
@@ -193,6 +196,10 @@ class PlainWriting:
         else:
             self._place_at(incoming, final)
         return Entry(oid, is_folder=False)
+
+    def put_pointer(self, pointer: Pointer) -> Entry:
+        """Take a file whose bytes lie elsewhere."""
+        return self.put_file(pointer.text())
 
     def put_folder(self, entries: Folder) -> Entry:
         """Take a folder."""
