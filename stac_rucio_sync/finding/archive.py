@@ -12,9 +12,11 @@ from urllib.parse import urlsplit
 import requests
 
 from stac_rucio_sync.addresses import is_http, leads_inside
-from stac_rucio_sync.errors import FatalError, TransientError, UsageError
+from stac_rucio_sync.errors import FatalError, ItemError, TransientError, UsageError
 from stac_rucio_sync.finding.copies import Checks, Copy, Nearest
 from stac_rucio_sync.http import Http
+from stac_rucio_sync.mapping.identifiers import decode, did_of_publisher_did
+from stac_rucio_sync.model import ItemKey
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -85,21 +87,26 @@ class Archive:
 
     def of_items(self, items: Iterable[Any]) -> Found:
         """Find the data products of STAC items (pystac items, or their dicts) that were found otherwise."""
-        keys: dict[tuple[str, str], None] = {}
+        named: dict[str, dict[str, list[ItemKey]]] = {}
+        keys: dict[ItemKey, str | None] = {}
         for item in items:
             stac = item if isinstance(item, Mapping) else item.to_dict(include_self_link=False)
-            keys[str(stac.get("collection") or ""), str(stac["id"])] = None
-        known: dict[tuple[str, str], str] = {}
-        by_collection: dict[str, list[str]] = {}
-        for collection, id_ in keys:
-            by_collection.setdefault(collection, []).append(id_)
-        for collection, ids in by_collection.items():
-            for part in _parts(ids):
+            properties = stac.get("properties") or {}
+            key = ItemKey(str(stac.get("collection") or ""), str(stac["id"]))
+            if key not in keys:
+                keys[key] = None
+                collection = str(properties.get("obs_collection") or key.collection)
+                named.setdefault(collection, {}).setdefault(str(properties.get("obs_id") or key.id), []).append(key)
+        for collection, by_id in named.items():
+            for part in _parts(by_id):
                 where = f"obs_collection = {_quoted(collection)} AND obs_id IN {_listed(part)}"
-                table = self._tap(f"SELECT obs_publisher_did, obs_id FROM ivoa.obscore WHERE {where}")  # noqa: S608 - quoted
-                known |= {(collection, str(row["obs_id"])): str(row["obs_publisher_did"]) for row in table}
-        unknown = tuple(f"{collection}/{id_}" for collection, id_ in keys if (collection, id_) not in known)
-        return Found(self, tuple(known[key] for key in keys if key in known), None, unknown)
+                query = f"SELECT obs_publisher_did, obs_id FROM ivoa.obscore WHERE {where}"  # noqa: S608 - quoted
+                for row in self._tap(query, _MANY):
+                    one = _item_of(str(row["obs_publisher_did"]), by_id.get(str(row["obs_id"]), []))
+                    if one is not None:
+                        keys[one] = str(row["obs_publisher_did"])
+        unknown = tuple(f"{key.collection}/{key.id}" for key, id_ in keys.items() if id_ is None)
+        return Found(self, tuple(filter(None, keys.values())), None, unknown)
 
     # ------------------------------------------------------------------------------------------------- questions
 
@@ -193,6 +200,17 @@ class Found:
         named = {"SITE": site, "RSE": rse, "LAT": latitude, "LON": longitude}
         place = {name: str(value) for name, value in named.items() if value is not None}
         return Nearest(self.archive, self.archive.links(self.ids, place), semantics)
+
+
+def _item_of(publisher_did: str, candidates: Sequence[ItemKey]) -> ItemKey | None:
+    """Return the item that a data product is of: several may share the ``obs_id`` that they state."""
+    try:
+        decoded = decode(did_of_publisher_did(publisher_did).name)
+    except ItemError:
+        return None
+    if decoded is None:  # a shortened name
+        return candidates[0] if len(candidates) == 1 else None
+    return next((key for key in candidates if key == (decoded.collection, decoded.item)), None)
 
 
 def _parts(ids: Iterable[str]) -> Iterator[list[str]]:
