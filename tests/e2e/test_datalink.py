@@ -20,13 +20,17 @@ import pytest
 import pyvo
 import requests
 from astropy.io.votable import parse, parse_single_table
+from click.testing import CliRunner
 from pyvo.utils import vocabularies
 
+from stac_rucio_sync.cli import cli
 from stac_rucio_sync.mapping.identifiers import dataset_did
 from stac_rucio_sync.model import Did, ItemKey
+from stac_rucio_sync.settings import ENVIRONMENT_PREFIX
 from tests.e2e.archive import Archive, served
 from tests.e2e.copies import Copies
 from tests.e2e.stilts import needs_stilts, stilts, table_of
+from tests.faults.harness import restart_postgres
 from tests.xsd import schema_faults, votable_faults
 
 STANDARD = "ivo://ivoa.net/std/DataLink#links-1.1"
@@ -322,33 +326,35 @@ def test_vosi(archive: Archive) -> None:
     assert [one.text for one in ours.iterfind("interface/queryType")] == ["GET", "POST"]
 
 
-def test_availability_tells_when_rucio_is_down_and_links_go_on(archive: Archive, copies: Copies) -> None:
-    with owner_of(archive) as connection:
-        before = connection.execute("SELECT rucio_ok, since FROM lake.mirror").fetchone()
-        assert before is not None
-        connection.execute("UPDATE lake.mirror SET rucio_ok = false, since = '2026-01-02T03:04:05Z'")
-        try:
-            told = archive.get("/datalink/availability").text
-            assert links(archive, str(copies.did))
-        finally:
-            connection.execute("UPDATE lake.mirror SET rucio_ok = %s, since = %s", before)
-    assert "<available>true</available>" in told
-    assert "Rucio does not answer since 2026-01-02T03:04:05Z" in told
-
-
-def test_the_next_request_after_the_database_closed_its_connections_is_answered(
-    archive: Archive, copies: Copies
+def test_links_go_on_while_rucio_is_down_and_availability_says_so(
+    archive: Archive, copies: Copies, tmp_path: Path
 ) -> None:
-    assert links(archive, str(copies.did))
-    with owner_of(archive) as connection:
-        closed = connection.execute(
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
-            "WHERE application_name = 'stac-rucio-sync mirror'"
-        ).fetchone()
-    assert closed is not None
-    assert closed[0] > 0
-    for _ in range(5):
+    settings = archive.settings.rucio
+    assert settings.config is not None
+    nowhere = tmp_path / "rucio.cfg"
+    nowhere.write_text(re.sub(r"(_host = http://127.0.0.1):\d+", r"\1:1", settings.config.read_text()))
+
+    def look(rucio: dict[str, Any]) -> int:
+        environment = {f"{ENVIRONMENT_PREFIX}RUCIO__{name.upper()}": str(value) for name, value in rucio.items()}
+        command = ["--home", str(archive.lake.home), "watch", "--once"]
+        return CliRunner().invoke(cli, command, env=environment).exit_code
+
+    try:
+        assert look({"config": nowhere, "attempts": 1, "timeout": 2}) == 1
+        told = archive.get("/datalink/availability").text
         assert links(archive, str(copies.did))
+    finally:
+        assert look({}) == 0
+    assert "<available>true</available>" in told
+    assert re.search(r"<note>Rucio does not answer since 20\d\d-[^<]+: links are those of the mirror", told)
+    assert "<note>" not in archive.get("/datalink/availability").text
+
+
+def test_the_next_request_after_a_restart_of_the_database_is_answered(archive: Archive, copies: Copies) -> None:
+    before = links(archive, str(copies.did))
+    restart_postgres(archive.lake, down_seconds=0.1)
+    for _ in range(5):  # whichever process and connection answers
+        assert links(archive, str(copies.did)) == before
 
 
 # ------------------------------------------------------------------------------------------------------------- clients
