@@ -7,8 +7,9 @@ nothing. The number of a commit counts from 1.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
@@ -17,14 +18,15 @@ from stac_rucio_sync.catalog.fields import equal
 from stac_rucio_sync.catalog.objects import Commit, MissingObjectError, Objects
 from stac_rucio_sync.catalog.paths import is_hidden, item_beside
 from stac_rucio_sync.catalog.trees import ChangedPath, Tree, differences
+from stac_rucio_sync.errors import FatalError
 from stac_rucio_sync.mapping.item import STRUCTURAL_RELATIONS
 
 INDEX = "history.sqlite"
 PAGE = "stac_rucio_sync:page"
 """Marks a catalogue that only divides a long list of links: it is none of the objects that people ask for."""
+_MEMORY = ":memory:"
 _FORMAT = 2
 _TABLES = f"""
-PRAGMA user_version = {_FORMAT};
 CREATE TABLE IF NOT EXISTS "commit" (
     number INTEGER PRIMARY KEY, oid TEXT NOT NULL UNIQUE, seconds INTEGER NOT NULL
 );
@@ -35,6 +37,7 @@ CREATE TABLE IF NOT EXISTS change (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS change_number ON change (number);
 CREATE INDEX IF NOT EXISTS change_path ON change (path, number);
+PRAGMA user_version = {_FORMAT};
 """
 
 
@@ -69,12 +72,8 @@ class HistoryIndex:
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
-        self._connection = sqlite3.connect(objects.place / INDEX, timeout=60.0, isolation_level=None)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = OFF")  # what is lost is made again
-        if self._one("PRAGMA user_version") not in {(0,), (_FORMAT,)}:
-            self._connection.executescript('DROP TABLE IF EXISTS "commit"; DROP TABLE IF EXISTS change')
-        self._connection.executescript(_TABLES)
+        self._file = objects.place / INDEX
+        self._connection = _opened(self._file)
         self.catch_up()
 
     def close(self) -> None:
@@ -82,7 +81,29 @@ class HistoryIndex:
         self._connection.close()
 
     def catch_up(self) -> None:
-        """Take in the commits that are not in the index yet."""
+        """Take in the commits that are not in the index yet.
+
+        Raises
+        ------
+        FatalError
+            The file of the index is damaged.
+        """
+        try:
+            self._catch_up()
+        except sqlite3.OperationalError:
+            if self._is_in_memory:
+                raise
+            self._connection.close()
+            self._connection = _with_tables(_MEMORY)  # who may not write here makes an index of one's own
+            self._catch_up()
+        except sqlite3.DatabaseError as error:
+            raise FatalError(f"{self._file} is damaged ({error}): remove it, and it is made again") from error
+
+    @property
+    def _is_in_memory(self) -> bool:
+        return not self._one("SELECT file FROM pragma_database_list WHERE name = 'main'")[0]
+
+    def _catch_up(self) -> None:
         head = self._objects.head()
         if head is None or self.number(head) is not None:
             return
@@ -198,6 +219,47 @@ class HistoryIndex:
         )
         yield from ((ObjectKey(*row[:3]), row[3]) for row in rows if row[4] != "removed")
 
+    def places_of(self, key: ObjectKey, number: int) -> dict[str, int]:
+        """Return where an object lay in a version: each path, with the commit that changed the object there last."""
+        latest: dict[str, ChangedObject] = {}
+        for change in self.changes(key.id, key.collection):
+            if change.key == key and change.number <= number:
+                latest.setdefault(change.path, change)
+        return {path: change.number for path, change in sorted(latest.items()) if change.fate != "removed"}
+
+    def count_items(self, number: int) -> int:
+        """Return how many items a version holds; one that lies at two places counts twice."""
+        (count,) = self._one(
+            "SELECT coalesce(sum(CASE fate WHEN 'added' THEN 1 WHEN 'removed' THEN -1 ELSE 0 END), 0) FROM change"
+            " WHERE kind = 'item' AND number <= ?",
+            (number,),
+        )
+        return int(count)
+
+    def items_touched(self, after: int, until: int) -> Iterator[ObjectKey]:
+        """Yield the items that commits changed, added or removed, each once, in the order of collections and ids.
+
+        Parameters
+        ----------
+        after, until
+            The commits with numbers above ``after``, to ``until``.
+        """
+        rows = self._connection.execute(
+            "SELECT DISTINCT kind, collection, id FROM change WHERE kind = 'item' AND number > ? AND number <= ?"
+            " ORDER BY collection, id",
+            (after, until),
+        )
+        yield from (ObjectKey(*row) for row in rows)
+
+    def count_touched(self, after: int, until: int) -> int:
+        """Return how many items `items_touched` yields."""
+        (count,) = self._one(
+            "SELECT count(*) FROM (SELECT DISTINCT collection, id FROM change"
+            " WHERE kind = 'item' AND number > ? AND number <= ?)",
+            (after, until),
+        )
+        return int(count)
+
     def _take_in(self, number: int, commit: Commit) -> None:
         before = self._objects.commit(commit.parent).tree if commit.parent else None
         rows, items, told = [], set(), set()
@@ -237,9 +299,37 @@ class HistoryIndex:
             return None
         return said if isinstance(said, dict) else None
 
-    def _one(self, statement: str) -> tuple[Any, ...]:
-        found: tuple[Any, ...] = self._connection.execute(statement).fetchone()
+    def _one(self, statement: str, values: Sequence[Any] = ()) -> tuple[Any, ...]:
+        found: tuple[Any, ...] = self._connection.execute(statement, values).fetchone()
         return found
+
+
+def _opened(file: Path) -> sqlite3.Connection:
+    """Open the file of an index; one that is none is made again, and who may not write it has one in memory."""
+    try:
+        return _with_tables(str(file))
+    except sqlite3.OperationalError:
+        return _with_tables(_MEMORY)
+    except sqlite3.DatabaseError:
+        for end in ("", "-wal", "-shm"):
+            file.with_name(f"{file.name}{end}").unlink(missing_ok=True)
+        return _with_tables(str(file))
+
+
+def _with_tables(file: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(file, timeout=60.0, isolation_level=None)
+    try:
+        (made,) = connection.execute("PRAGMA user_version").fetchone()
+        if made != _FORMAT:
+            connection.execute("PRAGMA journal_mode = WAL")
+            if made:
+                connection.executescript('DROP TABLE IF EXISTS "commit"; DROP TABLE IF EXISTS change')
+            connection.executescript(_TABLES)
+        connection.execute("PRAGMA synchronous = NORMAL")  # a crash may cost the latest commits here, never the file
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def may_be_object(path: str) -> bool:

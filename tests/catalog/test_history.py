@@ -195,14 +195,34 @@ def test_going_back_waits_for_other_writers(repository: Repository) -> None:
     assert repository.head().number == 5
 
 
-def test_the_index_is_made_again_where_it_is_lost(repository: Repository) -> None:
+@pytest.mark.parametrize("content", [None, b"", b"no database, but words" * 400])
+def test_the_index_is_made_again_where_it_is_lost(repository: Repository, content: bytes | None) -> None:
     events = list(history_of(repository, "b"))
     place = repository.place
     repository.close()
     for path in place.glob("history.sqlite*"):
         path.unlink()
+    if content is not None:
+        (place / "history.sqlite").write_bytes(content)
     with Repository(place) as opened:
         assert list(history_of(opened, "b")) == events
+    with Repository(place) as opened:
+        assert list(history_of(opened, "b")) == events
+
+
+def test_who_may_not_write_there_reads_the_history_all_the_same(repository: Repository) -> None:
+    events = list(history_of(repository, "b"))
+    place = repository.place
+    repository.close()
+    for path in place.glob("history.sqlite*"):
+        path.unlink()
+    (place / "history.sqlite").mkdir()  # stands for a folder without the right to write, which root always has
+    with Repository(place) as opened:
+        assert list(history_of(opened, "b")) == events
+        with transaction(opened) as changes:
+            changes.put_item(item("c"))
+            changes.commit("c")
+        assert [one.fate for one in history_of(opened, "c")] == ["added"]
 
 
 @pytest.mark.slow
