@@ -54,12 +54,12 @@ class Receiver:
     def __init__(self, settings: Watch, hear: Callable[[Heard], Any]) -> None:
         if settings.port is None:
             raise UsageError("set [watch] port: where Hermes sends its events")
-        if settings.token is None and not _is_loopback(settings.host):
+        token = settings.token.get_secret_value() if settings.token else ""
+        if not token and not _is_loopback(settings.host):
             raise UsageError(
                 f"[watch] host {settings.host} is open to other machines: set [watch] token, and give it to Hermes "
                 "as elastic_password"
             )
-        token = settings.token.get_secret_value() if settings.token else None
         # Threads that stay, each with its connection to Rucio; those of the server come and go with the posts.
         self._hearing = ThreadPoolExecutor(_POSTS_AT_A_TIME, "events")
         try:
@@ -97,7 +97,7 @@ def _is_loopback(host: str) -> bool:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, address: tuple[str, int], hear: Callable[[Heard], Any], token: str | None) -> None:
+    def __init__(self, address: tuple[str, int], hear: Callable[[Heard], Any], token: str) -> None:
         self.hear = hear
         self.token = token
         self.room = threading.BoundedSemaphore(_POSTS_AT_A_TIME)
@@ -148,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(HTTPStatus.OK, None, events=heard.events, dids=len(heard.dids))
 
     def _is_permitted(self) -> bool:
-        if self.server.token is None:
+        if not self.server.token:
             return True
         kind, _, credentials = self.headers.get("Authorization", "").partition(" ")
         if kind.lower() == "basic":

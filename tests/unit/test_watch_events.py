@@ -227,5 +227,7 @@ def test_posts_at_the_same_time_are_all_heard(listen: Callable[..., str]) -> Non
 def test_other_machines_are_let_in_with_a_token_only() -> None:
     with pytest.raises(UsageError, match="token"):
         Receiver(Watch(host="0.0.0.0", port=1), lambda _heard: None)  # noqa: S104 - that is the point
+    with pytest.raises(UsageError, match="token"):
+        Receiver(Watch(host="192.0.2.1", port=1, token=SecretStr("")), lambda _heard: None)
     with pytest.raises(UsageError, match="port"):
         Receiver(Watch(), lambda _heard: None)
