@@ -133,7 +133,7 @@ def test_writers_at_the_same_time_end_with_the_newest(
             one.write({FILE: answers[number]}, start + timedelta(microseconds=number))
 
     try:
-        for _ in range(15):
+        for _ in range(8):
             start = mirror.clock()
             numbers = chance.sample(range(len(answers)), len(answers))
             threads = [
