@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from stac_rucio_sync.addresses import without_default_port
+from stac_rucio_sync.mapping.metadata import COMMIT_KEY
 from stac_rucio_sync.model import Did, File, Registered, Replica, Settled
 from stac_rucio_sync.plan import Action, Sign
 from stac_rucio_sync.stores.audit_rows import RowDifference
@@ -87,12 +88,16 @@ def surplus_keys(held: HeldItem) -> list[str]:
     found = held.placed.found
     recorded = set(found.metadata_keys) if found is not None and found.did == held.placed.wanted.did else set()
     ours = {key for key in held.metadata if key in recorded or key.startswith(OWN_PREFIX)}
-    return sorted(key for key in ours - held.placed.wanted.metadata.keys() if held.metadata[key] is not None)
+    surplus = ours - held.placed.wanted.metadata.keys() - {COMMIT_KEY}
+    return sorted(key for key in surplus if held.metadata[key] is not None)
 
 
 def _metadata(held: HeldItem) -> Iterator[Action]:
     did = held.placed.wanted.did
+    found = held.placed.found
     for key, value in sorted(held.placed.wanted.metadata.items()):
+        if key == COMMIT_KEY and (held.metadata.get(key) or found is None or key not in found.metadata_keys):
+            continue  # several commits may hold an item in the same words: the one that it came from stays
         if not same_json(held.metadata.get(key), value):
             sign = Sign.CHANGE if key in held.metadata else Sign.ADD
             yield Action(sign, "metadata", f"{did} {key}")

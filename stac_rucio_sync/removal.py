@@ -49,16 +49,18 @@ class Removal:
         self._on_action = on_action
         self._gone = ItemKeys()
 
-    def note(self, key: ItemKey) -> None:
-        """Note that the source itself says that an item is gone."""
-        self._gone.put([key])
+    def note(self, keys: Iterable[ItemKey]) -> None:
+        """Note that the source itself says that items are gone."""
+        self._gone.put(keys)
 
     def withdraw(self, keys: Iterable[ItemKey]) -> None:
         """Note that the source has items, whatever it said of them before."""
         self._gone.discard(keys)
 
-    def run(self, seen: Seen, *, nameless: int) -> None:
-        """Remove what was noted, and after a complete read all that was not met.
+    def run(
+        self, seen: Seen, *, nameless: int, lacking: Callable[[Iterable[ItemKey]], Iterator[ItemKey]] | None = None
+    ) -> None:
+        """Remove what was noted, and all that the source does not have: that a complete read did not meet.
 
         Parameters
         ----------
@@ -66,6 +68,8 @@ class Removal:
             What the run met, items that failed or went to quarantine included: those are not gone.
         nameless
             Items of the source that could not be named: each may be one that seems to be gone.
+        lacking
+            Yields those of some items that the source does not have, where it knows that without a read.
 
         Raises
         ------
@@ -76,14 +80,14 @@ class Removal:
         if report.failed:
             report.remark(f"nothing was removed: {report.failed} items failed")
             return
-        if not (report.complete and report.read):
+        if lacking is None and not (report.complete and report.read):
             report.remark(
                 "what was not met was not removed: the source was not read whole, or only a part of it was asked for"
             )
         elif nameless:
             report.remark(f"what was not met was not removed: {nameless} items of the source cannot be told by a name")
         else:
-            self._gather(seen)
+            self._gather(seen, lacking)
         for keys in self._gone.batches(self._settings.sync.batch_items):
             self._remove(keys)
 
@@ -91,9 +95,11 @@ class Removal:
         """Drop what was noted."""
         self._gone.close()
 
-    def _gather(self, seen: Seen) -> None:
-        """Note what was not met of all that is recorded, and what an earlier removal left half done."""
-        for keys in _batches(self._tables.items_of_source(self._report.source), self._settings.sync.batch_items):
+    def _gather(self, seen: Seen, lacking: Callable[[Iterable[ItemKey]], Iterator[ItemKey]] | None) -> None:
+        """Note what the source does not have of all that is recorded, and what an earlier removal left half done."""
+        recorded = self._tables.items_of_source(self._report.source)
+        gone = recorded if lacking is None else lacking(recorded)
+        for keys in _batches(gone, self._settings.sync.batch_items):
             self._gone.put(seen.missing(keys))
         if not self._report.dry_run:
             self._gone.put(seen.missing(self._tables.removals.pending(self._report.source)))

@@ -42,6 +42,8 @@ from stac_rucio_sync.stores.rucio import RucioStore
 STOP_SECONDS = 5.0
 """How long batches that are under way may take to end after Ctrl-C. What is cut off then is done again, as after a
 crash."""
+_SETTINGS = "settings"
+"""Key of a cursor: the digest of the settings by which the items were mapped that are not read again."""
 _CUT_OFF = "under way when the run was stopped, and not counted: the next run does it"
 
 Progress = Callable[[Report, float | None], None]
@@ -146,21 +148,23 @@ class SyncJob:
                 self._removal.close()
         return self.report
 
-    def _remove(self, cursor: Cursor | None) -> None:
+    def _remove(self, reading: Reading) -> None:
         """Remove what is gone; the source goes on from its cursor only when all that it said was done."""
         if self._removal is None:
             return
-        self._removal.run(self._seen, nameless=self._nameless)
-        if cursor is not None and self.report.failed == 0 and not self.options.dry_run:
-            end = ReadEnd(cursor, self.report.complete, self._started)
+        self._removal.run(self._seen, nameless=self._nameless, lacking=reading.lacking)
+        if reading.cursor is not None and self.report.failed == 0 and not self.options.dry_run:
+            end = ReadEnd(self._kept(reading.cursor), self.report.complete, self._started)
             self.tables.commit(self.source.name, [], [], end)
 
     # ------------------------------------------------------------------------------------------------ the pass
 
-    def _pass(self) -> Cursor | None:
-        """Read the source to its end; return where its next read may go on."""
+    def _pass(self) -> Reading:
+        """Read the source to its end."""
         state = self.tables.source_state(self.source.name)
-        reading = self.source.read(state.cursor if state and not self.options.full else None)
+        reading = self.source.read(self._usable(state.cursor) if state and not self.options.full else None)
+        if reading.begun is not None and not self.options.dry_run:
+            self.tables.begin(self.source.name, self._kept(reading.begun))
         pool = ThreadPoolExecutor(self.settings.sync.workers, thread_name_prefix="batch")
         running: dict[Future[BatchOutcome], _Taken] = {}
         try:
@@ -186,7 +190,17 @@ class SyncJob:
         finally:
             # A batch that is still under way after Ctrl-C waits for a server; it is not waited for.
             pool.shutdown(wait=False)
-        return reading.cursor
+        return reading
+
+    def _usable(self, cursor: Cursor | None) -> Cursor | None:
+        """Return what the last run left, without a cursor where its items were mapped by other settings."""
+        if cursor is None or cursor.get(_SETTINGS, self._digest) == self._digest:
+            return cursor
+        self.report.remark("the settings have changed since the last run: where it left off was not used")
+        return None
+
+    def _kept(self, cursor: Cursor) -> Cursor:
+        return cursor | {_SETTINGS: self._digest}
 
     def _end(self, reading: Reading, last: int, *, had_items: bool) -> ReadEnd:
         """Say how the read ended; it is committed in one transaction with the ``last`` items' rows."""
@@ -200,7 +214,8 @@ class SyncJob:
             self.report.remark(remark)
         self.report.complete = reading.complete
         later = self.report.failed > 0 or self._removal is not None
-        return ReadEnd(None if later else reading.cursor, reading.complete, self._started)
+        cursor = None if later or reading.cursor is None else self._kept(reading.cursor)
+        return ReadEnd(cursor, reading.complete, self._started)
 
     # ------------------------------------------------------------------------------------------------ one batch
 
@@ -208,6 +223,7 @@ class SyncJob:
         """Name and fingerprint what was read, and decide what needs nothing more."""
         taken = _Taken()
         latest: dict[ItemKey, tuple[ItemRead, str]] = {}
+        gone: list[ItemKey] = []
         for change in changes:
             if isinstance(change, ItemBroken):
                 taken.quarantined.append(Quarantined(None, change.position, change.reason))
@@ -224,17 +240,23 @@ class SyncJob:
                 if key in latest:
                     taken.superseded += 1
                 latest[key] = (change, fingerprint(change, self._digest))
-            elif self._removal is not None:
-                self._removal.note(change.key)
             else:
-                self.report.remark("gone, by the source's own word, and kept: sync with --delete --full to remove it")
+                gone.append(change.key)
         self._nameless += taken.nameless
+        self._note([key for key in gone if key not in latest])
         if self._removal is not None:
             self._removal.withdraw(latest)
         if any(key in other.before for other in running.values() for key in latest):
             self._drain(running)  # an earlier line of the same item is still under way
         self._decide(latest, taken)
         return taken
+
+    def _note(self, gone: Sequence[ItemKey]) -> None:
+        """Take note of what the source itself says is gone: for the removal, or for the operator."""
+        if self._removal is not None:
+            self._removal.note(gone)
+        elif gone and (kept := len(self.tables.removals.look(self.source.name, gone))):
+            self.report.remark("gone, by the source's own word, and kept: sync with --delete to remove it", kept)
 
     def _decide(self, latest: dict[ItemKey, tuple[ItemRead, str]], taken: _Taken) -> None:
         """Split a batch into what is as it was and what is to be done."""

@@ -238,11 +238,19 @@ class Repository:
         return self.index.oid(number if number > 0 else self.index.latest() + 1 + number)
 
 
-def _open(place: Path) -> Objects:
+def backend_of(place: Path) -> type[GitObjects] | type[PlainObjects] | None:
+    """Tell by a look at a folder of which backend it is a repository; None: it is none."""
     if (place / "HEAD").is_file() and (place / "objects").is_dir():
-        return GitObjects(place)
+        return GitObjects
     if (place / "stac-catalog").is_file():
-        return PlainObjects(place)
+        return PlainObjects
+    return None
+
+
+def _open(place: Path) -> Objects:
+    backend = backend_of(place)
+    if backend is not None:
+        return backend(place)
     if (place / ".git").exists():
         raise UsageError(f"{place} is a clone with a work tree; the repository itself is bare")
     raise UsageError(f"{place} is no catalogue repository: stac-rucio-sync catalog init makes one")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
@@ -15,13 +15,13 @@ from stac_rucio_sync.model import Did
 from stac_rucio_sync.replication.choice import Choice
 from stac_rucio_sync.replication.holdings import Holdings
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.sources import ReadOptions, Source, open_source
+from stac_rucio_sync.sources import Kind, ReadOptions, Source, open_source
 from stac_rucio_sync.stores.rucio_rules import RucioRules
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _SELECTION = (
-    click.option("--kind", type=click.Choice(["api", "static", "file"]), help="What the source is. Default: look."),
+    click.option("--kind", type=click.Choice(get_args(Kind)), help="What the source is. Default: look."),
     click.option("--collection", "collections", multiple=True, help="Only this collection (may be repeated)."),
     click.option("--bbox", type=BBOX, help="STAC API: west,south,east,north in degrees."),
     click.option("--datetime", "datetime_", help="STAC API: an instant or interval, 2020-01-01/2021-01-01."),

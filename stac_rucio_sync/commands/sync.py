@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 import click
 import orjson
@@ -20,7 +20,7 @@ from stac_rucio_sync.errors import UsageError
 from stac_rucio_sync.model import Report
 from stac_rucio_sync.plan import Action
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.sources import ReadOptions, Source, open_source
+from stac_rucio_sync.sources import Kind, ReadOptions, Source, open_source
 from stac_rucio_sync.sources.quarantined import QuarantinedItems
 from stac_rucio_sync.stores.postgres import PostgresStore
 from stac_rucio_sync.stores.rucio import RucioStore
@@ -32,12 +32,13 @@ EXIT_SOME_FAILED = 1
 @click.command()
 @click.argument("location", metavar="SOURCE")
 @click.option("--name", help="Name under which the source's state is kept. Default: its path or URL.")
-@click.option("--kind", type=click.Choice(["api", "static", "file"]), help="What the source is. Default: look.")
+@click.option("--kind", type=click.Choice(get_args(Kind)), help="What the source is. Default: look.")
 @click.option("--collection", "collections", multiple=True, help="Only this collection (may be repeated).")
 @click.option("--bbox", type=BBOX, help="STAC API: west,south,east,north in degrees.")
 @click.option("--datetime", "datetime_", help="STAC API: an instant or interval, 2020-01-01/2021-01-01.")
 @click.option("--filter", "filter_", type=CQL2, help="STAC API: a CQL2 filter (text or JSON).")
 @click.option("--since", type=INSTANT, help="STAC API: only items updated since this instant (RFC 3339).")
+@click.option("--at", metavar="REF", help="Versioned catalogue: this version (a commit, its number, a date).")
 @click.option("--sizes", type=click.Choice(["item", "head", "stream"]), help="Where sizes come from. Default: item.")
 @click.option(
     "--on-changed-content",
@@ -49,7 +50,8 @@ EXIT_SOME_FAILED = 1
 @click.option(
     "--delete",
     is_flag=True,
-    help="Remove items that the source no longer has. It is read whole, and nothing is removed if anything failed.",
+    help="Remove items that the source no longer has. One that keeps no history is read whole; nothing is removed if "
+    "anything failed.",
 )
 @click.option("--dry-run", is_flag=True, help="Write nothing anywhere; show the plan in = + - * ! signs.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
@@ -57,8 +59,8 @@ EXIT_SOME_FAILED = 1
 def sync(invocation: Invocation, /, location: str, **options: Any) -> None:  # noqa: ANN401 - click types each by its declaration
     """Bring Rucio and the ObsCore table in step with SOURCE.
 
-    SOURCE is a STAC API, a static catalogue (path or URL), or a file: NDJSON, an Item, an ItemCollection,
-    GeoParquet, gzipped or not; - reads NDJSON from standard input.
+    SOURCE is a STAC API, a static catalogue (path or URL), a repository of the versioned catalogue, or a file: NDJSON,
+    an Item, an ItemCollection, GeoParquet, gzipped or not; - reads NDJSON from standard input.
 
     \b
     Examples:
@@ -66,6 +68,8 @@ def sync(invocation: Invocation, /, location: str, **options: Any) -> None:  # n
       stac-rucio-sync sync items.ndjson.gz --name survey --json
       stac-rucio-sync sync catalog.json --dry-run
       stac-rucio-sync sync items.ndjson.gz --name survey --delete --dry-run
+      stac-rucio-sync sync survey.git --delete
+      stac-rucio-sync sync survey.git --at 2026-03-01 --delete
     """
     flags = {name: options[name] for name in ("sizes", "on_changed_content", "workers") if options[name] is not None}
     settings = invocation.settings({"sync": flags} if flags else None)
@@ -78,7 +82,9 @@ def sync(invocation: Invocation, /, location: str, **options: Any) -> None:  # n
             datetime=options["datetime_"],
             filter=options["filter_"],
             since=options["since"],
-            full=options["full"] or options["delete"],
+            full=options["full"],
+            delete=options["delete"],
+            at=options["at"],
             kind=options["kind"],
             default_collection=settings.identity.default_collection,
             allow_private=settings.sync.allow_private_addresses,

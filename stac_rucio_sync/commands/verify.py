@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, get_args
 
 import click
 import orjson
@@ -16,7 +16,7 @@ from stac_rucio_sync.errors import SyncError, UsageError
 from stac_rucio_sync.model import Report
 from stac_rucio_sync.plan import Action, Sign
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.sources import ReadOptions, Source, open_source
+from stac_rucio_sync.sources import Kind, ReadOptions, Source, open_source
 from stac_rucio_sync.stores.audit_rows import AuditRows
 from stac_rucio_sync.stores.postgres import PostgresStore
 from stac_rucio_sync.stores.rucio import RucioStore
@@ -30,8 +30,9 @@ EXIT_DIFFERS = 1
 @click.command()
 @click.argument("location", metavar="SOURCE")
 @click.option("--name", help="Name under which the source was synced. Default: its path or URL.")
-@click.option("--kind", type=click.Choice(["api", "static", "file"]), help="What the source is. Default: look.")
+@click.option("--kind", type=click.Choice(get_args(Kind)), help="What the source is. Default: look.")
 @click.option("--collection", "collections", multiple=True, help="Only this collection; leftovers are not looked for.")
+@click.option("--at", metavar="REF", help="Versioned catalogue: this version. Default: the latest.")
 @click.option("--repair", is_flag=True, help="Repair what differs.")
 @click.option("--dry-run", is_flag=True, help="With --repair: show what would be repaired, and write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
@@ -58,6 +59,7 @@ def verify(invocation: Invocation, /, location: str, **options: Any) -> None:  #
         options=ReadOptions(
             collections=options["collections"],
             full=True,
+            at=options["at"],
             kind=options["kind"],
             default_collection=settings.identity.default_collection,
             allow_private=settings.sync.allow_private_addresses,

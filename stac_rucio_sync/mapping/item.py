@@ -115,6 +115,7 @@ def parse_item(read: ItemRead, settings: Settings) -> Item:
         links=links,
         base_href=_base_href(links, read.href),
         extensions=tuple(extension for extension in stac["stac_extensions"] if isinstance(extension, str)),
+        commit=read.commit,
     )
 
 

@@ -1,7 +1,8 @@
 """What the DID of an item's dataset says of it in Rucio's metadata.
 
-ObsCore columns have their bare names, STAC properties theirs, and four keys are ours: ``stac:collection``,
-``stac:id``, ``stac:asset`` (asset key to file name) and ``stac:fingerprint``.
+ObsCore columns have their bare names, STAC properties theirs, and these keys are ours: ``stac:collection``,
+``stac:id``, ``stac:asset`` (asset key to file name), ``stac:fingerprint`` and, of items from a catalogue with a
+history, ``stac:commit`` (the commit that made the item what it is).
 
 A property gets the prefix ``stac:`` where its own name is taken: by an ObsCore column, by Rucio (a bare ``lifetime``
 would let Rucio delete the data), or by that prefix itself. Characters that a key cannot hold (``.`` separates key and
@@ -35,7 +36,10 @@ _WORDS = "lifetime type created_before created_after rule_evaluation_action rule
 RUCIO_KEYS: Final = frozenset(f"{_COLUMNS} {_WORDS}".split())
 """Keys that mean something to Rucio 41 itself: columns of its DIDs, and words of its metadata calls and filters;
 ``lifetime``, ``expired_at`` and ``eol_at`` make it delete data."""
-OWN_KEYS: Final = frozenset({"stac:collection", "stac:id", "stac:asset", "stac:fingerprint", "stac:left_out"})
+COMMIT_KEY: Final = "stac:commit"
+OWN_KEYS: Final = frozenset(
+    {"stac:collection", "stac:id", "stac:asset", "stac:fingerprint", "stac:left_out", COMMIT_KEY}
+)
 PROPERTIES_LIMIT: Final = 1_000_000
 """Octets of JSON that an item's properties may take; the largest beyond it are named in ``stac:left_out``."""
 
@@ -85,6 +89,8 @@ def did_metadata(item: Item, obscore: ObsCoreRow, files: Iterable[File], fingerp
     metadata["stac:id"] = _storable_text(item.key.id)
     metadata["stac:asset"] = {_storable_text(file.asset): file.did.name for file in files}
     metadata["stac:fingerprint"] = fingerprint
+    if item.commit is not None:
+        metadata[COMMIT_KEY] = item.commit
     return metadata
 
 

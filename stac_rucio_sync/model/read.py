@@ -18,6 +18,8 @@ class ItemRead:
     """Where the item itself was read, an absolute URL or path: relative hrefs start here. None: only its self link."""
     position: str
     """Where it stands, for people: ``file:line``, a URL."""
+    commit: str | None = None
+    """In a source with a history: the commit that made the item what it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +67,5 @@ class Item:
     base_href: str | None
     """What relative hrefs are relative to (the self link, else where the item was read)."""
     extensions: tuple[str, ...]
+    commit: str | None = None
+    """As in `ItemRead`."""

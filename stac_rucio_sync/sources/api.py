@@ -109,7 +109,7 @@ class _Search:
         options = self._options
         if options.since is not None:
             since = _rfc3339(options.since)
-        elif not options.full and self._cursor and self._cursor.get("query") == self._query:
+        elif not (options.full or options.delete) and self._cursor and self._cursor.get("query") == self._query:
             since = str(self._cursor.get("updated"))
         else:
             return None

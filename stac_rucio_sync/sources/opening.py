@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 import requests
 
 from stac_rucio_sync.addresses import is_http, leads_inside, public_url, server_of, without_login
+from stac_rucio_sync.catalog.repository import backend_of
 from stac_rucio_sync.errors import FatalError, UsageError
 from stac_rucio_sync.http import Http, RefusedAnswer, parse_json
 from stac_rucio_sync.model import JsonObject
@@ -20,13 +21,15 @@ from stac_rucio_sync.sources.files import STDIN, FileSource, is_file_name
 from stac_rucio_sync.sources.places import read_local
 from stac_rucio_sync.sources.protocol import Kind, ReadOptions, Source
 from stac_rucio_sync.sources.static import StaticSource
+from stac_rucio_sync.sources.versioned import VersionedSource
 
+_NAMES = {"static": "a static catalogue", "file": "a file", "catalog": "a versioned catalogue"}
 _LOOK = 16 * 2**20
 """Bytes of a JSON document that are looked at; no catalogue or landing page is longer."""
 
 
 def open_source(location: str, *, name: str | None = None, options: ReadOptions | None = None) -> Source:
-    """Open a STAC API, a static catalogue or a file of items, whatever the location turns out to be.
+    """Open a STAC API, a static or versioned catalogue or a file of items, whatever the location turns out to be.
 
     Parameters
     ----------
@@ -56,16 +59,18 @@ def open_source(location: str, *, name: str | None = None, options: ReadOptions 
     else:
         path = unquote(urlsplit(location).path) if location.startswith("file://") else location
         source = _open_path(Path(path), name, options)
-    if source.kind != "api":
-        _refuse_api_options(options, source.kind)
+    _refuse_options_of_others(options, source)
     return source
 
 
-def _refuse_api_options(options: ReadOptions, kind: str | None) -> None:
-    for option in ("bbox", "datetime", "filter"):
-        if getattr(options, option) is not None:
-            what = "a static catalogue" if kind == "static" else "a file"
-            raise UsageError(f"--{option} asks a STAC API to select; {what} can be narrowed by --collection only")
+def _refuse_options_of_others(options: ReadOptions, source: Source) -> None:
+    if source.kind != "api":
+        for option in ("bbox", "datetime", "filter"):
+            if getattr(options, option) is not None:
+                what = _NAMES[str(source.kind)]
+                raise UsageError(f"--{option} asks a STAC API to select; {what} can be narrowed by --collection only")
+    if options.at is not None and source.kind != "catalog":
+        raise UsageError(f"--at names a version of a versioned catalogue; {source.location} is read as it is now")
 
 
 # ------------------------------------------------------------------------------------------------------------ local
@@ -73,6 +78,8 @@ def _refuse_api_options(options: ReadOptions, kind: str | None) -> None:
 
 def _open_path(path: Path, name: str | None, options: ReadOptions) -> Source:
     path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would name what a symbolic link points to today
+    if options.kind == "catalog" or (options.kind is None and backend_of(path) is not None):
+        return _open_catalog(path, name, options)
     if path.is_dir():
         below = [path / "catalog.json", path / "collection.json"]
         found = next((candidate for candidate in below if candidate.is_file()), None)
@@ -89,6 +96,15 @@ def _open_path(path: Path, name: str | None, options: ReadOptions) -> Source:
         http = Http(allow_private=options.allow_private, patience=options.patience)
         return StaticSource(name or location, location, options, http)
     return FileSource(name or location, location, options)
+
+
+def _open_catalog(path: Path, name: str | None, options: ReadOptions) -> Source:
+    if backend_of(path) is not None:
+        return VersionedSource(name or str(path), str(path), options)
+    why = "it is no repository of the versioned catalogue"
+    if (path / ".git").exists():
+        why = "it is a clone with a work tree; name the repository that it is a clone of"
+    raise UsageError(f"source {path}: {why}")
 
 
 def _kind_of_file(location: str) -> Kind:
@@ -129,6 +145,10 @@ def _open_url(location: str, name: str | None, options: ReadOptions) -> Source:
         patience=options.patience,
         logins={server_of(url): login} if login else None,
     )
+    if options.kind == "catalog":
+        raise UsageError(
+            f"source {public_url(url)}: a versioned catalogue is a folder of this machine (git clone --bare)"
+        )
     if options.kind == "file" or (options.kind is None and is_file_name(url)):
         return FileSource(name, url, options, http)
     try:

@@ -8,9 +8,9 @@ from datetime import datetime as Instant  # noqa: N812 - `datetime` is the name 
 from typing import Literal, Protocol
 
 from stac_rucio_sync.http import Patience
-from stac_rucio_sync.model import Change, Cursor, ItemBroken, ItemRead, JsonObject
+from stac_rucio_sync.model import Change, Cursor, ItemBroken, ItemKey, ItemRead, JsonObject
 
-Kind = Literal["api", "static", "file"]
+Kind = Literal["api", "static", "file", "catalog"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,10 @@ class ReadOptions:
     """Only items updated at or after this instant, with a time zone."""
     full: bool = False
     """Read the source whole, whatever the cursor says."""
+    delete: bool = False
+    """What is gone is to be removed: a source that cannot tell that by itself is read whole."""
+    at: str | None = None
+    """Of a versioned catalogue: the version, as `stac_rucio_sync.catalog.repository.Repository.version` takes it."""
     kind: Kind | None = None
     """What the location is; unset: it is looked at."""
     page_size: int = 250
@@ -60,6 +64,11 @@ class Reading:
     """Something could not be read and may hide items."""
     cursor: Cursor | None = None
     """Where the next read may go on; None: nowhere better than where this one began."""
+    begun: Cursor | None = None
+    """Is to be recorded before the first item is done, so that a run that is cut short leaves word of what it may have
+    done; None: the cursor that stands says enough."""
+    lacking: Callable[[Iterable[ItemKey]], Iterator[ItemKey]] | None = None
+    """Yields those of some items that the source does not have, where it knows that without a read."""
     remarks: list[str] = field(default_factory=list)
     """Sentences for the operator."""
     expected: int | None = None
@@ -89,7 +98,7 @@ class Source(Protocol):
 
     @property
     def kind(self) -> str | None:
-        """``api``, ``static`` or ``file``; None: it is no place, and what is recorded of that source stays."""
+        """``api``, ``static``, ``file`` or ``catalog``; None: it is no place, and what is recorded of it stays."""
 
     @property
     def location(self) -> str | None:

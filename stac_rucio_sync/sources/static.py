@@ -7,21 +7,18 @@ item and makes the read incomplete.
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from pystac.cache import CollectionCache
-from pystac.serialization import merge_common_properties
-
 from stac_rucio_sync.addresses import is_http, public_url, server_of
 from stac_rucio_sync.errors import FatalError, TransientError
 from stac_rucio_sync.http import Http, RefusedAnswer, parse_json
 from stac_rucio_sync.model import Change, Cursor, ItemBroken, ItemRead, JsonObject
 from stac_rucio_sync.seen import Once
+from stac_rucio_sync.sources.commons import with_commons
 from stac_rucio_sync.sources.places import Root, is_inside, read_local, resolve
 from stac_rucio_sync.sources.protocol import Reading, ReadOptions, watched
 
@@ -32,7 +29,6 @@ MAX_DOCUMENT = 256 * 2**20
 _FOLLOWED = frozenset({"child", "item", "items"})
 _OF_A_PAGE = frozenset({"next"})
 """What is followed from an ItemCollection: servers without item search give ``items`` in pages."""
-_COMMONS = re.compile(r"0\.[6-9]\.\d+")
 
 
 @dataclass(slots=True)
@@ -136,12 +132,12 @@ class _Crawl:
         """Tell by its content what a document is: old catalogues have no ``type`` and links may err."""
         kind = document.get("type") if isinstance(document, dict) else None
         if kind == "Feature":
-            yield ItemRead(_with_commons(document, node.collection), shown, shown)
+            yield ItemRead(with_commons(document, node.collection), shown, shown)
         elif kind == "FeatureCollection" and isinstance(document.get("features"), list):
             for number, feature in enumerate(document["features"]):
                 position = f"{shown}#features/{number}"
                 if isinstance(feature, dict):
-                    yield ItemRead(_with_commons(feature, node.collection), None, position)
+                    yield ItemRead(with_commons(feature, node.collection), None, position)
                 else:
                     yield ItemBroken(position, "it is not a JSON object")
             yield from self._follow(node, document, shown)  # its next page
@@ -192,14 +188,3 @@ class _Crawl:
 
 def _sentence(node: _Node, problem: object) -> str:
     return f"{node.parent} links to it as {node.rel}, and it cannot be read: {problem}"
-
-
-def _with_commons(item: JsonObject, collection: JsonObject | None) -> JsonObject:
-    """Fill in properties that an item of STAC 0.6 to 0.9 leaves to its collection (the commons extension)."""
-    if collection is None or not _COMMONS.fullmatch(str(item.get("stac_version", "0.6.0"))):
-        return item
-    if isinstance(collection.get("properties"), dict) and isinstance(item.get("properties"), dict):
-        named = item.setdefault("collection", collection.get("id"))
-        if isinstance(named, str) and named == collection.get("id"):
-            merge_common_properties(item, CollectionCache(cached_ids={named: collection}))
-    return item

@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 
 from stac_rucio_sync.errors import FatalError, RefusedError, UsageError
 from stac_rucio_sync.model import (
+    Cursor,
     Did,
     Found,
     FoundFile,
@@ -29,6 +30,7 @@ from stac_rucio_sync.stores.rows import Rows, plain_keys, plain_rows, plain_text
 from stac_rucio_sync.stores.session import Sessions, fatal_connection_error, translated
 from stac_rucio_sync.stores.state import Place, QuarantineEntry, RowDifference, SourceState
 from stac_rucio_sync.stores.statements import (
+    BEGIN,
     END,
     FINGERPRINTS,
     FOUND_FILES,
@@ -230,6 +232,15 @@ class PostgresStore:
         written = self._written(write, rows)
         self._sources.add(source)
         return written
+
+    def begin(self, source: str, cursor: Cursor) -> None:
+        """Record, before a run has any effect, from where the next one must read if this one is cut short."""
+
+        def write() -> None:
+            with self._sessions.transaction() as (connection, _):
+                connection.execute(BEGIN, [Jsonb(cursor), source])
+
+        self._sessions.call(write)
 
     def differing_rows(self, settled: Sequence[Settled]) -> dict[ItemKey, RowDifference]:
         """Compare ObsCore rows that a trigger made with those that are wanted.

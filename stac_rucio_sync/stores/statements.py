@@ -43,6 +43,7 @@ START = """
     ON CONFLICT (name) DO UPDATE SET last_started = EXCLUDED.last_started,
         kind = coalesce(EXCLUDED.kind, s.kind), location = coalesce(EXCLUDED.location, s.location)
 """
+BEGIN = "UPDATE lake.source SET cursor = %s WHERE name = %s"
 END = """
     UPDATE lake.source SET cursor = coalesce(%s, cursor), last_ended = clock_timestamp(),
         last_complete = CASE WHEN %s THEN clock_timestamp() ELSE last_complete END
