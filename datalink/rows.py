@@ -111,7 +111,7 @@ class RowMaker:
     ) -> Iterator[Row]:
         """Yield the copies of a file, the first under the core term: so whoever wants the file gets it once."""
         media_type = media_type_of(file.media_type)
-        qualifier = product_type(held.dataproduct_type) if term == THIS else None
+        qualifier = product_type(held.dataproduct_type) if file.science else None
         if not file.replicas:
             yield self._row_at_origin(asked, term, file, qualifier, assets)
             return
@@ -196,7 +196,7 @@ class RowMaker:
         for link in held.did_links:
             url, term = self._link(link.access_url), term_stated(link.semantics)
             error = None if url else f"FatalFault: {_why_no_link(link.access_url)}"
-            yield Row(asked, url, error, link.description or term[1:], term, media_type_of(link.content_type))
+            yield Row(asked, url, error, link.description or term.rpartition("#")[2], term, media_type_of(link.content_type))
 
     def _link(self, href: str | None) -> str | None:
         return None if href is None else self._links.of(href, "")

@@ -126,7 +126,7 @@ def test_a_file_that_is_asked_for_is_this_whatever_it_is_to_its_item() -> None:
     thumbnail = file_of(copy_at("VIENNA-DISK"), roles=("thumbnail",), science=False)
     assert [row.semantics for row in rows_of(item_of(thumbnail))] == ["#thumbnail"]
     (row,) = rows_of(item_of(thumbnail), IMAGE)
-    assert (row.semantics, row.id) == ("#this", str(IMAGE))
+    assert (row.semantics, row.id, row.content_qualifier) == ("#this", str(IMAGE), None)
 
 
 def test_company_has_its_own_term_and_no_product_type() -> None:
@@ -177,11 +177,13 @@ def test_links_that_the_metadata_state_are_there() -> None:
         DidLink("https://example.org/plot.png", "#preview-plot", "A plot", "image/png"),
         DidLink("https://example.org/x", "http://www.ivoa.net/rdf/datalink/core#bias", None, "no media type"),
         DidLink("gopher://example.org/x", None, None, None),
+        DidLink("https://example.org/y", "https://example.org/terms#own", None, None),
     )
     rows = rows_of(item_of(did_links=stated))
     assert rows[0][1:6] == ("https://example.org/plot.png", None, "A plot", "#preview-plot", "image/png")
     assert (rows[1].semantics, rows[1].content_type) == ("#bias", None)
     assert rows[2].error_message == "FatalFault: HTTP clients cannot open gopher: addresses"
+    assert (rows[3].semantics, rows[3].description) == ("https://example.org/terms#own", "own")
 
 
 def test_nothing_is_a_fault() -> None:
