@@ -196,7 +196,8 @@ class RowMaker:
         for link in held.did_links:
             url, term = self._link(link.access_url), term_stated(link.semantics)
             error = None if url else f"FatalFault: {_why_no_link(link.access_url)}"
-            yield Row(asked, url, error, link.description or term.rpartition("#")[2], term, media_type_of(link.content_type))
+            what = link.description or term.rpartition("#")[2]
+            yield Row(asked, url, error, what, term, media_type_of(link.content_type))
 
     def _link(self, href: str | None) -> str | None:
         return None if href is None else self._links.of(href, "")
