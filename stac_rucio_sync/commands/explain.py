@@ -56,7 +56,7 @@ def explain(
         place = locality.place(**whereabouts)
         held = mirror.held([did]).get(did)
         state = mirror.freshness()
-    if held is None:
+    if held is None or not any(held.key):
         click.echo(f"{did} is not in the tables", err=True)
         sys.exit(EXIT_NOT_FOUND)
     view = locality.seen_from(place)

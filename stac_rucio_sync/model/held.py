@@ -42,6 +42,7 @@ class HeldItem:
     """An item as the last run left it: its files, and the assets and links that are no files."""
 
     key: ItemKey
+    """Both parts are empty where the DID is no item's and nothing but its ``did_links`` is known."""
     did: Did
     """Its dataset."""
     obs_publisher_did: str

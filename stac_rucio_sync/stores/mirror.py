@@ -50,6 +50,9 @@ _BY_DID: Final = """
             FROM lake.file f JOIN lake.item i USING (collection, id)
             WHERE f.scope = asked.scope AND f.name = asked.name ORDER BY f.collection, f.id LIMIT 1
         )
+        UNION ALL
+        SELECT '', '', d.scope, d.name, '', d.scope, d.name, NULL
+        FROM lake.did_link d WHERE d.scope = asked.scope AND d.name = asked.name
         LIMIT 1
     ) AS found"""
 _BY_KEY: Final = """
@@ -118,7 +121,8 @@ class Mirror:
     def held(self, dids: Sequence[Did]) -> Mapping[Did, HeldItem]:
         """Return what is held of datasets and files, by the DID that was asked for; one that is unknown is left out.
 
-        Of a file its item is given with this file only, and the links of its asset and of the file itself.
+        Of a file its item is given with this file only, and the links of its asset and of the file itself. Of a DID
+        that is none of ours, but whose metadata name links, these alone are given; the item has no key then.
 
         Raises
         ------

@@ -97,6 +97,16 @@ def test_links_of_the_metadata_are_those_of_the_did_that_was_asked_for(
     assert mirror.held_items([ItemKey("survey", "tile-1")])[ItemKey("survey", "tile-1")].did_links == tuple(wanted[:2])
 
 
+def test_of_a_did_that_is_no_items_the_links_of_its_metadata_are_known(
+    mirror: Mirror, admin: psycopg.Connection
+) -> None:
+    other = Did("user.jane", "map.fits")
+    admin.execute("INSERT INTO lake.did_link VALUES (%s, %s, 0, 'https://example.org/', NULL, NULL, NULL)", other)
+    held = mirror.held([other])[other]
+    assert (held.did, held.key, held.files, held.links) == (other, ItemKey("", ""), (), ())
+    assert held.did_links == (DidLink("https://example.org/", None, None, None),)
+
+
 def test_the_topology_is_kept_for_a_while_and_read_again(
     mirror: Mirror, admin: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
