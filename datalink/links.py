@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from datalink.rows import Row, RowMaker, Wishes, fault
-from stac_rucio_sync.errors import ItemError
+from stac_rucio_sync.errors import FatalError, ItemError, UsageError
 from stac_rucio_sync.locality import Locality, View
 from stac_rucio_sync.locality.links import Links
 from stac_rucio_sync.mapping.identifiers import did_of_publisher_did
@@ -69,6 +69,8 @@ class LinkFinder:
         ------
         TransientError
             The mirror does not answer.
+        FatalError
+            The settings, such as the MaxMind file, are not what they were.
         """
         return self._now().locality
 
@@ -95,7 +97,10 @@ class LinkFinder:
     def _now(self) -> _Near:
         topology, near = self._mirror.topology(), self._near
         if near is None or near.topology is not topology:
-            near = self._near = _Near(topology, Locality(self._settings.locality, topology))
+            try:
+                near = self._near = _Near(topology, Locality(self._settings.locality, topology))
+            except UsageError as error:  # the settings were right when the service started: not the client's fault
+                raise FatalError(str(error)) from error
         return near
 
     def find(self, ids: Sequence[str], view: View, wishes: Wishes, max_rows: int | None) -> Iterator[Batch]:
