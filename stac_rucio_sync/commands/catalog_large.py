@@ -77,7 +77,14 @@ def lfs_setup(invocation: Invocation, /, folder: Path, **place: Any) -> None:  #
 @_place_options
 @click.pass_obj
 def lfs_agent(invocation: Invocation, /, **place: Any) -> None:  # noqa: ANN401 - click types each
-    """Answer Git LFS, which starts this."""
+    """Answer Git LFS, which starts this.
+
+    It speaks the protocol of custom transfer agents on stdin and stdout; lfs-setup tells Git LFS of it.
+
+    \b
+    Example:
+      stac-rucio-sync catalog lfs-agent --site vienna < messages.jsonl
+    """
     # What libraries print must not come in between: stdout is for the conversation alone.
     with os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)
