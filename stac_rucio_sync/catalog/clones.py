@@ -17,6 +17,8 @@ from stac_rucio_sync.model import Did
 
 AGENT = "stac-rucio-sync"
 """The name of our transfer agent in the configuration of Git LFS."""
+_AT_ONCE = 3
+"""Files under way at a time; Git LFS starts a process for each, one after the other, before the first file."""
 
 
 class Clone:
@@ -51,6 +53,7 @@ class Clone:
         self._repository.config[f"lfs.customtransfer.{AGENT}.path"] = program
         self._repository.config[f"lfs.customtransfer.{AGENT}.args"] = shlex.join(arguments)
         self._repository.config["lfs.standalonetransferagent"] = AGENT
+        self._repository.config["lfs.concurrenttransfers"] = _AT_ONCE
         self._repository.config["lfs.transfer.maxretries"] = 1  # the program tries again by itself, and knows when
 
     def pull(self) -> None:
