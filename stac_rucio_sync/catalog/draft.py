@@ -7,7 +7,7 @@ from typing import Protocol
 
 import orjson
 
-from stac_rucio_sync.catalog.index import PAGE, ObjectKey, key_of
+from stac_rucio_sync.catalog.index import PAGE, ObjectKey, key_of, may_be_object
 from stac_rucio_sync.catalog.late import Late
 from stac_rucio_sync.catalog.objects import Entry, Writing
 from stac_rucio_sync.catalog.pages import HOMES, Member, Pages, json_file, record_path
@@ -179,6 +179,13 @@ class Draft:
             fresh = dict.fromkeys(one for one in under if one not in met)
             met |= fresh.keys()
             waiting += fresh
+
+    def orphans(self, folder: str, reached: Container[str]) -> Iterator[tuple[ObjectKey, str]]:
+        """Yield the objects below a folder that are not among those that links lead to."""
+        for name, _ in self._entries_below(folder):
+            path = joined(folder, name)
+            if path not in reached and may_be_object(path) and (key := key_of(self.stac(path))) is not None:
+                yield key, path
 
     # ------------------------------------------------------------------------------------------------ changing
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,10 @@ from typing import Any
 import orjson
 
 from stac_rucio_sync.catalog.index import PAGE, key_of, may_be_object
-from stac_rucio_sync.catalog.objects import Entry
+from stac_rucio_sync.catalog.objects import Entry, Objects
 from stac_rucio_sync.catalog.pages import json_file
-from stac_rucio_sync.catalog.paths import HIDDEN, joined, path_of_href, relative_href
+from stac_rucio_sync.catalog.paths import HIDDEN, is_hidden, joined, path_of_href, relative_href
+from stac_rucio_sync.catalog.pointers import pointer_in
 from stac_rucio_sync.catalog.repository import Version
 from stac_rucio_sync.errors import FatalError, UsageError
 from stac_rucio_sync.mapping.item import is_absolute
@@ -67,68 +68,80 @@ def export(version: Version, folder: Path, *, base_url: str | None = None) -> Ex
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as making:
             whole = Path(making) / "whole"
             whole.mkdir()
-            report = _Export(version, whole, base_url and f"{base_url.rstrip('/')}/").run()
+            files = _visible(version.repository.objects, version.commit.tree)
+            report = write_files(version.repository.objects, files, whole, _as_published(base_url))
             whole.rename(folder)
     except OSError as error:
         raise FatalError(f"{folder} cannot be written: {error.strerror or error}") from error
     return report
 
 
-class _Export:
-    """One version on its way to a folder."""
+def _as_published(base_url: str | None) -> Callable[[str, bytes], bytes]:
+    if base_url is None:
+        return lambda _, content: content
+    base = f"{base_url.rstrip('/')}/"
+    return lambda path, content: published(path, content, base)
 
-    def __init__(self, version: Version, folder: Path, base: str | None) -> None:
-        self._objects = version.repository.objects
-        self._root = version.commit.tree
-        self._folder = folder
-        self._base = base
-        self._files = 0
-        self._bytes = 0
-        self._absent = 0
-        self._absent_paths: list[str] = []
 
-    def run(self) -> ExportReport:
-        """Write all files."""
-        made: str | None = None
-        for path, entry in self._visible(self._root, ""):
-            folder = path.rpartition("/")[0]
-            if folder != made:
-                (self._folder / folder).mkdir(parents=True, exist_ok=True)
-                made = folder
-            self._write(path, entry)
-        return ExportReport(self._files, self._bytes, self._absent, tuple(self._absent_paths))
+def write_files(
+    objects: Objects, files: Iterable[tuple[str, Entry]], folder: Path, fitted: Callable[[str, bytes], bytes]
+) -> ExportReport:
+    """Write files of a version to a folder; hidden ones are left out.
 
-    def _visible(self, oid: str, path: str) -> Iterator[tuple[str, Entry]]:
-        for name, entry in sorted(self._objects.folder(oid).items()):
-            if name.startswith(HIDDEN):
-                continue
-            if entry.is_folder:
-                yield from self._visible(entry.oid, joined(path, name))
-            else:
-                yield joined(path, name), entry
+    Parameters
+    ----------
+    files
+        With their paths below the folder, those of a folder one after the other.
+    fitted
+        Gives what is written of a document, by its path and its content in the catalogue.
 
-    def _write(self, path: str, entry: Entry) -> None:
-        target = self._folder / path
-        if may_be_object(path):
-            content = self._objects.file(entry.oid)
-            size = target.write_bytes(content if self._base is None else published(path, content, self._base))
+    Raises
+    ------
+    OSError
+        They cannot be written.
+    """
+    made: str | None = None
+    written = size = absent = 0
+    absent_paths: list[str] = []
+    for path, entry in files:
+        if is_hidden(path):
+            continue
+        if (inside := path.rpartition("/")[0]) != made:
+            (folder / inside).mkdir(parents=True, exist_ok=True)
+            made = inside
+        count = _write(objects, entry, folder / path, path, fitted)
+        if count is None:
+            absent += 1
+            absent_paths += [path] if absent <= NAMED else []
+            continue
+        written += 1
+        size += count
+    return ExportReport(written, size, absent, tuple(absent_paths))
+
+
+def _write(
+    objects: Objects, entry: Entry, target: Path, path: str, fitted: Callable[[str, bytes], bytes]
+) -> int | None:
+    """Write one file and return its size; None: its bytes are not here."""
+    if may_be_object(path):
+        return target.write_bytes(fitted(path, objects.file(entry.oid)))
+    kept = objects.large(entry.oid)
+    if kept is not None:
+        shutil.copyfile(kept, target)
+        return target.stat().st_size
+    content = objects.file(entry.oid)
+    return None if pointer_in(content) else target.write_bytes(content)
+
+
+def _visible(objects: Objects, oid: str, path: str = "") -> Iterator[tuple[str, Entry]]:
+    """Yield the files below a folder; hidden folders are not opened."""
+    for name, entry in sorted(objects.folder(oid).items()):
+        if name.startswith(HIDDEN):
+            continue
+        if entry.is_folder:
+            yield from _visible(objects, entry.oid, joined(path, name))
         else:
-            kept = self._objects.large(entry.oid)
-            content = b"" if kept is not None else self._objects.file(entry.oid)
-            if kept is None and is_pointer(content):
-                self._absent += 1
-                self._absent_paths += [path] if len(self._absent_paths) < NAMED else []
-                return
-            if kept is not None:
-                shutil.copyfile(kept, target)
-            size = target.stat().st_size if kept is not None else target.write_bytes(content)
-        self._files += 1
-        self._bytes += size
-
-
-def is_pointer(content: bytes) -> bool:
-    """Tell whether a file is a pointer of Git LFS (its specification, version 1)."""
-    return content.startswith(b"version https://git-lfs.github.com/spec/v1\n") and len(content) < 1024
+            yield joined(path, name), entry
 
 
 def published(path: str, content: bytes, base: str) -> bytes:

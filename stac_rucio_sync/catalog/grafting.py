@@ -35,6 +35,8 @@ class Grafted:
 
     path: str
     """Of its root in the catalogue."""
+    key: ObjectKey
+    """Of its root."""
     fate: str
     """``added``, ``modified`` or ``unchanged``."""
     nodes: int
@@ -111,8 +113,10 @@ class _Graft:
         self._writing: Writing = changes.writing
         self._tree = tree
         self._assets = assets
-        self._home = parent or ROOT
+        self._home = self._draft.home_of(at) if at is not None and at != ROOT else parent or ROOT
         self._draft.members(self._home)  # it is there
+        if at is not None and at.rpartition("/")[2] != (tree.root or ROOT):
+            raise ItemError(f"its root lies at {at} and has another name now, {tree.root or ROOT}: prune it first")
         self._may_be_root = parent is None and tree.root in {None, ROOT}
         is_empty = self._may_be_root and self._is_empty()
         takes_root = is_empty if at is None else at == ROOT
@@ -151,8 +155,8 @@ class _Graft:
         tree = self._tree
         taken = 0 if self._assets == "link" else sum(1 for _ in tree.assets())
         return Grafted(
-            self._path, fate, tree.count(), tree.dangling(), tree.parentless(), tree.orphans(), tree.repeated(),
-            tuple(tree.unreadable), max(0, tree.left - taken),
+            self._path, self._key, fate, tree.count(), tree.dangling(), tree.parentless(), tree.orphans(),
+            tree.repeated(), tuple(tree.unreadable), max(0, tree.left - taken),
         )  # fmt: skip
 
     # ------------------------------------------------------------------------------------------------ the place

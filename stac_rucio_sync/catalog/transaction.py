@@ -26,8 +26,19 @@ from stac_rucio_sync.model import JsonObject
 
 
 @contextmanager
-def transaction(repository: Repository, *, author: str = AUTHOR, wait: float = 600.0) -> Iterator[Transaction]:
+def transaction(
+    repository: Repository, *, author: str = AUTHOR, wait: float = 600.0, processor: str | None = None
+) -> Iterator[Transaction]:
     """Begin a transaction on the latest version; writers queue.
+
+    Parameters
+    ----------
+    author
+        Of its commits.
+    wait
+        Seconds to wait for other writers.
+    processor
+        Whose products are put: it may be restricted to some operations.
 
     Raises
     ------
@@ -36,7 +47,7 @@ def transaction(repository: Repository, *, author: str = AUTHOR, wait: float = 6
     """
     with writer_lock(repository.place, wait), repository.objects.writing() as writing:
         repository.index.catch_up()
-        changes = Transaction(repository, writing, author)
+        changes = Transaction(repository, writing, author, processor)
         try:
             yield changes
         finally:
@@ -46,10 +57,13 @@ def transaction(repository: Repository, *, author: str = AUTHOR, wait: float = 6
 class Transaction:
     """A version in the making; `transaction` makes one."""
 
-    def __init__(self, repository: Repository, writing: Writing, author: str) -> None:
+    def __init__(self, repository: Repository, writing: Writing, author: str, processor: str | None = None) -> None:
         self._repository = repository
         self._writing = writing
         self._author = author
+        self._processor = processor
+        self._restrictions = restrictions(repository.place)
+        self._refused: UsageError | None = None
         self._base = repository.head()
         self._draft = Draft(self._base, writing)
 
@@ -66,6 +80,25 @@ class Transaction:
     def writing(self) -> Writing:
         """Where the files go that are to lie beside items: `Writing.put_file`, `Writing.put_large`."""
         return self._writing
+
+    def require(self, operation: str) -> None:
+        """Refuse an operation that the catalogue does not allow; nothing can be committed after that.
+
+        Parameters
+        ----------
+        operation
+            One of `restrictions.OPERATIONS`.
+
+        Raises
+        ------
+        UsageError
+            It is not allowed.
+        """
+        try:
+            self._restrictions.check(operation, self._processor)
+        except UsageError as error:
+            self._refused = error
+            raise
 
     def find(self, key: ObjectKey) -> str | None:
         """Return where an object lies now; None: it is not there.
@@ -113,7 +146,9 @@ class Transaction:
             _check_assets(assets)
         return self._put_item(stac, parent, assets)
 
-    def _put_item(self, stac: Mapping[str, Any], parent: str | None, assets: Mapping[str, Entry] | None) -> str:
+    def _put_item(
+        self, stac: Mapping[str, Any], parent: str | None, assets: Mapping[str, Entry] | None, *, is_move: bool = False
+    ) -> str:
         key = key_of(stac)
         if key is None or key.kind != "item" or not key.id:
             raise ItemError("it is no STAC item: type must be Feature, and id a text")
@@ -128,6 +163,8 @@ class Transaction:
         files = self._changed_files(Located(key, path), assets, is_new=before is None)
         fate = "added" if before is None else "modified" if files or not same(before, kept) else "unchanged"
         if fate != "unchanged":
+            if not is_move:
+                self.require(_OPERATIONS[fate])
             self._put_files(path, files)
             self._draft.write(path, kept, key)
         if fate == "added" or members.get("item", key.id) is not None:
@@ -175,13 +212,18 @@ class Transaction:
             raise UsageError("the root of the catalogue cannot be removed")
         if key_of(self.stac(located.path)) != located.key:
             raise UsageError(f"there is no {located.key.kind} {located.key.id} at {located.path}")
+        home = self._draft.home_of(located.path)
         below = {path: key for key, path in self._draft.below(located)}
+        if has_made_folder(located, home):
+            below |= {path: key for key, path in self._draft.orphans(folder_of(located.path), below)}
         self._check_none_left(below)
-        self._draft.remove_member(self._draft.home_of(located.path), located)
+        self._draft.remove_member(home, located)
         for path in below:
             self._draft.unlink(path, below)
         for path, key in below.items():
             self._draft.forget(key, path)
+        if has_made_folder(located, home):
+            self._draft.edits.remove(folder_of(located.path))
 
     def _check_none_left(self, below: Mapping[str, ObjectKey | None]) -> None:
         """Refuse to remove a collection whose items lie elsewhere: they would be items of nothing."""
@@ -271,6 +313,12 @@ class Transaction:
                 self._draft.edits.remove(beside)
             else:
                 self._draft.edits.put(beside, entry)
+
+
+def has_made_folder(located: Located, home: str) -> bool:
+    """Tell whether a collection or catalogue has a folder that was made for it: then all in it goes with it."""
+    key, folder = located.key, folder_of(located.path)
+    return key.kind != "item" and folder == folder_of(child_path(folder_of(home), key.id, key.kind))
 
 
 def _check_assets(assets: Mapping[str, Entry]) -> None:

@@ -13,8 +13,8 @@ import orjson
 import pystac
 
 from stac_rucio_sync.demo import earth, sky, spectral
-from stac_rucio_sync.demo.geojson import geometry_and_bbox
 from stac_rucio_sync.demo.products import Observation, Product
+from stac_rucio_sync.geojson import geometry_and_bbox
 
 FEWEST_ITEMS = 10
 FORMAT = 1

@@ -20,7 +20,7 @@ from rasterio.warp import transform
 
 from stac_rucio_sync.demo import earth, sky, spectral
 from stac_rucio_sync.demo.catalogue import FEWEST_ITEMS, Catalogue, ensure_catalogue, observations, shares
-from stac_rucio_sync.demo.geojson import geometry_and_bbox
+from stac_rucio_sync.geojson import geometry_and_bbox
 
 URL = "http://127.0.0.1:9/demo"
 ITEMS = 40

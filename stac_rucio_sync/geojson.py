@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stac_rucio_sync.demo.products import Point
-
+Point = tuple[float, float]
 _DIGITS = 9
 
 
