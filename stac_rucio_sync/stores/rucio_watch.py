@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from stac_rucio_sync.addresses import without_default_port
-from stac_rucio_sync.errors import FatalError, TransientError
+from stac_rucio_sync.errors import SyncError
 from stac_rucio_sync.model import Did, Replica
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.stores.origins import OriginRses
+from stac_rucio_sync.stores.refusals import DeniedError, MissingError
 from stac_rucio_sync.stores.rucio_calls import RucioCalls, did_json, in_calls
 from stac_rucio_sync.stores.rucio_links import RucioLinks
 from stac_rucio_sync.stores.rucio_replicas import SCHEMES, Held, RucioReplicas, held_of, readable_first
@@ -33,7 +34,9 @@ class _Complaining(RucioCalls):
     def _repeatedly(self, call: Callable[[], Answer]) -> Answer:
         try:
             answer = super()._repeatedly(call)
-        except (TransientError, FatalError) as error:
+        except (DeniedError, MissingError):
+            raise  # an answer like another
+        except SyncError as error:
             self.complaint = str(error)
             raise
         self.complaint = None

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from stac_rucio_sync.errors import FatalError, TransientError
+from stac_rucio_sync.errors import FatalError, SyncError, TransientError
 from stac_rucio_sync.mapping.identifiers import container_did
 from stac_rucio_sync.model import Did, JsonObject
 from stac_rucio_sync.settings import Settings
@@ -164,7 +164,7 @@ class Watcher:
                 self._look(look)
             else:
                 look.changes += self._comparison.compare(sorted(files))
-        except (TransientError, FatalError) as error:
+        except SyncError as error:
             look.failed = str(error)
             self._tell_unwell()
             if isinstance(error, FatalError):
@@ -240,7 +240,7 @@ class Watcher:
         began = time.monotonic()
         try:
             self._hear(heard, look)
-        except (TransientError, FatalError) as error:
+        except SyncError as error:
             look.failed = str(error)
             raise
         finally:

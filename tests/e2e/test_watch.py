@@ -162,10 +162,12 @@ def running(process: subprocess.Popen[str]) -> Iterator[list[dict[str, Any]]]:
         yield told
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
+        code = process.wait(20)
         reader.join(5)
+        said = process.stderr.read()
         for stream in (process.stdout, process.stderr):
             stream.close()
+        assert code == 130, said
 
 
 def test_what_rules_bring_and_take_away_shows_by_events_alone(watched: Watched) -> None:
