@@ -20,7 +20,7 @@ import pygit2
 
 from stac_rucio_sync.catalog.durable import sync, sync_all_below
 from stac_rucio_sync.catalog.objects import Commit, Entry, Folder, HeadMovedError, MissingObjectError
-from stac_rucio_sync.catalog.packs import Pending
+from stac_rucio_sync.catalog.packs import Pending, pack_if_many
 from stac_rucio_sync.catalog.pointers import ATTRIBUTES, Pointer, attributes, is_named, large_in, pointer_in
 from stac_rucio_sync.errors import FatalError, UsageError
 
@@ -147,6 +147,7 @@ class GitObjects:
             yield writing
         finally:
             writing.discard()
+        pack_if_many(self._place)
 
     def close(self) -> None:
         """Give back what is held open."""

@@ -25,6 +25,28 @@ _LEVEL = 1
 """Of compression: git's repacking does better later, when nobody waits."""
 
 
+_MANY_LOOSE = 20_000
+_FOLDERS_OF_LOOSE = 256
+
+
+def pack_if_many(git_dir: Path) -> None:
+    """Put loose objects into a pack where they have become very many: each is a file, and takes a block of the disk.
+
+    Raises
+    ------
+    FatalError
+        Git cannot; what is committed is committed.
+    """
+    one_of_the_folders = git_dir / "objects" / "17"  # names are digests: all folders hold about as many
+    if not one_of_the_folders.is_dir():
+        return
+    if len(list(one_of_the_folders.iterdir())) * _FOLDERS_OF_LOOSE <= _MANY_LOOSE:
+        return
+    done = subprocess.run(["git", "--git-dir", str(git_dir), "repack", "-d", "-q"], capture_output=True, check=False)
+    if done.returncode != 0:
+        raise FatalError(f"git cannot pack the objects of {git_dir}: {done.stderr.decode(errors='replace')}")
+
+
 class _Packed(NamedTuple):
     kind: str
     start: int

@@ -24,6 +24,9 @@ CATALOG_COMMANDS: Final = {
     "export": Place(_COPIES, "export", "Write a version as a static catalogue to the folder DIR."),
     "backup": Place(_COPIES, "backup", "Bring a backup at URI in step with the catalogue, history included."),
     "restore": Place(_COPIES, "restore", "Make the catalogue DIR of the backup at URI, history included."),
+    "gc": Place(
+        "stac_rucio_sync.commands.catalog_garbage", "gc", "Take away what no version holds, and pack the rest."
+    ),
     "clone": Place(_LARGE, "clone", "Clone the catalogue SOURCE (git backend) to DIR, with its large files."),
     "lfs-setup": Place(_LARGE, "lfs_setup", "Have Git LFS fetch the large files of the clone DIR from the lake, too."),
     "lfs-agent": Place(_LARGE, "lfs_agent", "Answer Git LFS, which starts this."),
