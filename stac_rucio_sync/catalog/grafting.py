@@ -94,13 +94,18 @@ def graft(
     ------
     ItemError
         It cannot be put there; the text says why.
+    UsageError
+        The catalogue does not allow it.
     """
     tree = SourceTree(place)
     try:
-        return _Graft(changes, tree, parent, at, assets).run()
+        grafted = _Graft(changes, tree, parent, at, assets).run()
+        if grafted.fate != "unchanged":
+            changes.require("ingest" if grafted.fate == "added" else "update")
     except BaseException:
         tree.close()
         raise
+    return grafted
 
 
 class _Graft:

@@ -15,6 +15,7 @@ from stac_rucio_sync.catalog.index import ChangedObject, ObjectKey
 from stac_rucio_sync.catalog.lock import writer_lock
 from stac_rucio_sync.catalog.objects import Commit
 from stac_rucio_sync.catalog.repository import AUTHOR, Repository, Version
+from stac_rucio_sync.catalog.restrictions import OPERATIONS, restrictions
 from stac_rucio_sync.errors import UsageError
 
 
@@ -118,9 +119,13 @@ def rollback(
     ------
     TransientError
         Another writer goes on for longer than that.
+    UsageError
+        The catalogue allows some operations only: this may be any of them.
     """
     said = message or f"Go back to commit {target.number} ({target.commit.oid[:10]})"
     with writer_lock(repository.place, wait), repository.objects.writing() as writing:
+        for operation in OPERATIONS:
+            restrictions(repository.place).check(operation)
         head = repository.head().commit
         if head.tree == target.commit.tree:
             return None

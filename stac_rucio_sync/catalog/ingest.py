@@ -303,7 +303,7 @@ class Ingest:
         return stac | {"collection": above.id} if above is not None and above.kind == "collection" else stac
 
     def _transaction(self) -> Any:  # noqa: ANN401 - a context manager
-        return transaction(self._repository, author=self._author, wait=self._wait)
+        return transaction(self._repository, author=self._author, wait=self._wait, processor=self._processor.name)
 
     def _commit(self, changes: Transaction, message: str) -> int | None:
         if self._dry_run:

@@ -20,9 +20,13 @@ from stac_rucio_sync.catalog.objects import Commit, Entry, Writing
 from stac_rucio_sync.catalog.pages import Member
 from stac_rucio_sync.catalog.paths import child_path, folder_of, is_hidden, item_path, joined
 from stac_rucio_sync.catalog.repository import AUTHOR, ROOT, Located, Repository
+from stac_rucio_sync.catalog.restrictions import restrictions
 from stac_rucio_sync.catalog.weaving import title_of, with_own_links
 from stac_rucio_sync.errors import ItemError, UsageError
 from stac_rucio_sync.model import JsonObject
+
+_OPERATIONS = {"added": "ingest", "modified": "update"}
+"""What the fate of an object asks for."""
 
 
 @contextmanager
@@ -189,11 +193,15 @@ class Transaction:
         if old_path is None and not self._draft.is_free(folder_of(path)):
             raise ItemError(f"{key.id} cannot be put at {path}: something else lies there")
         before = self.stac(old_path) if old_path else None
+        if before is None:
+            self.require("ingest")
         kept = with_own_links(stac, before)
         if key.kind == "collection":
             self._draft.keep_stated(path, kept)
         if before is not None and same(before, self._draft.with_sums(path, kept)):
             return "unchanged"
+        if before is not None:
+            self.require("update")
         self._draft.write(path, kept, key)
         self._draft.members(path)
         if before is None or self._draft.members(home).get("child", key.id) is not None:
@@ -212,6 +220,10 @@ class Transaction:
             raise UsageError("the root of the catalogue cannot be removed")
         if key_of(self.stac(located.path)) != located.key:
             raise UsageError(f"there is no {located.key.kind} {located.key.id} at {located.path}")
+        self.require("prune")
+        self._remove(located)
+
+    def _remove(self, located: Located) -> None:
         home = self._draft.home_of(located.path)
         below = {path: key for key, path in self._draft.below(located)}
         if has_made_folder(located, home):
@@ -252,9 +264,10 @@ class Transaction:
             return
         if self.stac(target) is not None:
             raise UsageError(f"{target} is there already")
+        self.require("move")
         files = self._draft.files_beside(located)
-        self.remove(located)
-        self._put_item(stac, parent, files)
+        self._remove(located)
+        self._put_item(stac, parent, files, is_move=True)
 
     def commit(self, message: str, *, when: datetime | None = None) -> Commit | None:
         """Make the changes so far visible, all at once.
@@ -263,7 +276,14 @@ class Transaction:
         -------
         Commit or None
             None: nothing has changed.
+
+        Raises
+        ------
+        UsageError
+            Something was refused before that the catalogue does not allow.
         """
+        if self._refused is not None:
+            raise self._refused
         tree = self._draft.save()
         if tree != self._base.commit.tree:
             moment = max(when or datetime.now(UTC), self._base.commit.when)
