@@ -52,6 +52,9 @@ CREATE TABLE IF NOT EXISTS lake.quarantine (
 COMMENT ON COLUMN lake.quarantine.position IS 'where the item stands in its source; names an entry that has no id';
 COMMENT ON COLUMN lake.quarantine.item IS 'as it was read: json, not jsonb, which refuses escaped NULs';
 
+ALTER TABLE lake.quarantine ADD COLUMN IF NOT EXISTS commit text;
+COMMENT ON COLUMN lake.quarantine.commit IS 'of a source with a history: the commit that made the item what it is';
+
 CREATE UNIQUE INDEX IF NOT EXISTS quarantine_item ON lake.quarantine (collection, id) WHERE id IS NOT NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS quarantine_position ON lake.quarantine (source, position) WHERE id IS NULL;
 CREATE INDEX IF NOT EXISTS quarantine_source ON lake.quarantine (source);

@@ -63,7 +63,7 @@ class BatchOutcome:
         """Send one item to quarantine."""
         read, fingerprint = work.items[key]
         self.fates[key] = Fate.QUARANTINED
-        self.quarantined.append(Quarantined(key, read.position, reason, fingerprint, read.stac, read.href))
+        self.quarantined.append(Quarantined(key, read.position, reason, fingerprint, read.stac, read.href, read.commit))
 
     def count(self, wanted: Wanted) -> None:
         """Count what one item that was done brought along."""

@@ -194,7 +194,7 @@ class SyncJob:
 
     def _usable(self, cursor: Cursor | None) -> Cursor | None:
         """Return what the last run left, without a cursor where its items were mapped by other settings."""
-        if cursor is None or cursor.get(_SETTINGS, self._digest) == self._digest:
+        if cursor is None or self.source.kind is None or cursor.get(_SETTINGS, self._digest) == self._digest:
             return cursor
         self.report.remark("the settings have changed since the last run: where it left off was not used")
         return None
@@ -253,6 +253,8 @@ class SyncJob:
 
     def _note(self, gone: Sequence[ItemKey]) -> None:
         """Take note of what the source itself says is gone: for the removal, or for the operator."""
+        if gone and not self.options.dry_run:
+            self.tables.removals.release(self.source.name, gone)
         if self._removal is not None:
             self._removal.note(gone)
         elif gone and (kept := len(self.tables.removals.look(self.source.name, gone))):

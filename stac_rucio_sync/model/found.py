@@ -97,6 +97,7 @@ class Quarantined:
     stac: JsonObject | None = None
     """The item itself, so that it can be tried again without its source."""
     href: str | None = None
+    commit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,10 @@ class SetAside(Protocol):
     def href(self) -> str | None:
         """Where it was read."""
 
+    @property
+    def commit(self) -> str | None:
+        """The commit that made it what it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedItems:
@@ -49,4 +53,4 @@ class QuarantinedItems:
             if entry.stac is None:
                 yield ItemBroken(entry.position, entry.reason)
             else:
-                yield ItemRead(entry.stac, entry.href, entry.position)
+                yield ItemRead(entry.stac, entry.href, entry.position, entry.commit)

@@ -159,7 +159,8 @@ class PostgresStore:
     def quarantine(self, source: str | None = None) -> Iterator[QuarantineEntry]:
         """Yield what was set aside, of one source or of all, oldest first."""
         statement = """
-            SELECT source, collection, id, position, reason, fingerprint, item, href, attempts, first_seen, last_seen
+            SELECT source, collection, id, position, reason, fingerprint, item, href, attempts, first_seen, last_seen,
+                commit
             FROM lake.quarantine WHERE %(source)s::text IS NULL OR source = %(source)s ORDER BY source, entry
         """
         for name, collection, item_id, *rest in self._stream(statement, {"source": source}):

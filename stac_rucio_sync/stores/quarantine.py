@@ -13,13 +13,13 @@ from stac_rucio_sync.model import ItemKey, JsonObject, Quarantined
 from stac_rucio_sync.stores.rows import plain_keys, plain_text
 
 _SET_ASIDE = """
-    INSERT INTO lake.quarantine AS q (source, collection, id, position, reason, fingerprint, item, href)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+    INSERT INTO lake.quarantine AS q (source, collection, id, position, reason, fingerprint, item, href, commit)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 _SET_ASIDE_AGAIN = """
     DO UPDATE SET source = EXCLUDED.source, position = EXCLUDED.position, reason = EXCLUDED.reason,
         fingerprint = EXCLUDED.fingerprint, item = EXCLUDED.item, href = EXCLUDED.href,
-        attempts = q.attempts + 1, last_seen = clock_timestamp()
+        commit = EXCLUDED.commit, attempts = q.attempts + 1, last_seen = clock_timestamp()
 """
 _SET_ASIDE_ITEM = _SET_ASIDE + "ON CONFLICT (collection, id) WHERE id IS NOT NULL" + _SET_ASIDE_AGAIN
 _SET_ASIDE_NAMELESS = _SET_ASIDE + "ON CONFLICT (source, position) WHERE id IS NULL" + _SET_ASIDE_AGAIN
@@ -58,7 +58,7 @@ def _entry(source: str, one: Quarantined) -> tuple[str | bytes | None, ...]:
     collection, item_id = one.key or (None, None)
     texts = (source, collection, item_id, one.position, one.reason, one.fingerprint)
     cleaned = tuple(None if text is None else plain_text(text) for text in texts)
-    return (*cleaned, _json_text(one.stac), None if one.href is None else plain_text(one.href))
+    return (*cleaned, _json_text(one.stac), None if one.href is None else plain_text(one.href), one.commit)
 
 
 def _json_text(stac: JsonObject | None) -> str | None:

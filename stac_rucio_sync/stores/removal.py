@@ -62,6 +62,10 @@ _FORGET_RETURNED = """
     DELETE FROM lake.removal r USING lake.item i
     WHERE r.source = %s AND (i.collection, i.id) = (r.collection, r.id)
 """
+_RELEASE = """
+    DELETE FROM lake.quarantine q USING unnest(%(collections)s::text[], %(ids)s::text[]) AS k(collection, id)
+    WHERE (q.collection, q.id) = (k.collection, k.id) AND q.source = %(source)s
+"""
 _PENDING = "SELECT collection, id FROM lake.removal WHERE source = %s ORDER BY collection, id"
 
 
@@ -119,6 +123,15 @@ class Removals:
                 return gone
 
         return self._sessions.call(write)
+
+    def release(self, source: str, keys: Sequence[ItemKey]) -> None:
+        """Take items out of the quarantine that the source no longer has: nobody shall try them again."""
+
+        def write() -> None:
+            with self._sessions.transaction() as (connection, _):
+                connection.execute(_RELEASE, _values(source, keys))
+
+        self._sessions.call(write)
 
     def pending(self, source: str) -> list[ItemKey]:
         """Return the items whose removal was begun and cut short, without those that are back."""

@@ -44,6 +44,8 @@ class QuarantineEntry:
     attempts: int
     first_seen: datetime
     last_seen: datetime
+    commit: str | None
+    """Of a source with a history: the commit that made the item what it is."""
 
     @property
     def title(self) -> str:

@@ -561,7 +561,7 @@ def test_what_the_source_itself_calls_gone_goes_with_delete_only(bench: Removing
     back = ItemRead(bench.items(2)[0], None, "later")
     report = bench.run(Told(bench.collection, [*gone, back]))
     assert (report.removed, bench.ids()) == (0, {"tile-00000", "tile-00001", "tile-00002"})
-    assert any("--delete" in remark for remark in report.remarks)
+    assert [count for remark, count in report.remarks.items() if "--delete" in remark] == [1]
     report = bench.run(Told(bench.collection, [*gone, back]), delete=True)
     assert (report.removed, bench.ids()) == (1, {"tile-00000", "tile-00002"})
-    assert bench.query("SELECT cursor FROM lake.source WHERE name = %s", bench.collection) == [({"at": "later"},)]
+    assert bench.query("SELECT cursor ->> 'at' FROM lake.source WHERE name = %s", bench.collection) == [("later",)]

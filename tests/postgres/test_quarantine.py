@@ -37,6 +37,15 @@ def test_an_entry_comes_back_with_its_item(store: PostgresStore) -> None:
     assert list(store.quarantine("another")) == []
 
 
+def test_what_a_source_no_longer_has_leaves_and_another_sources_entry_stays(store: PostgresStore) -> None:
+    store.commit("s", [], [set_aside(commit="c0ffee")])
+    assert [entry.commit for entry in store.quarantine("s")] == ["c0ffee"]
+    store.removals.release("another", [KEY])
+    assert [entry.key for entry in store.quarantine()] == [KEY]
+    store.removals.release("s", [KEY])
+    assert list(store.quarantine()) == []
+
+
 def test_another_attempt_is_counted_on_the_same_entry(store: PostgresStore) -> None:
     store.commit("s", [], [set_aside()])
     store.commit("s", [], [set_aside(reason="datetime is no instant", fingerprint="bad2")])

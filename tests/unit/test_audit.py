@@ -77,6 +77,28 @@ def test_what_differs_has_its_line(changes: dict[str, Any], expected: list[str])
     assert lines(held(**changes)) == expected
 
 
+@pytest.mark.parametrize(
+    ("wanted", "recorded", "there", "expected"),
+    [
+        ("c2", True, "c1", []),
+        ("c2", True, None, ["+ metadata"]),
+        ("c2", False, None, []),
+        (None, True, "c1", []),
+    ],
+    ids=["of an earlier commit in the same words", "lost", "synced from elsewhere", "since synced from elsewhere"],
+)
+def test_the_commit_that_an_item_came_from_may_be_any_that_holds_it(
+    wanted: str | None, recorded: bool, there: str | None, expected: list[str]
+) -> None:
+    one = held(metadata=METADATA | ({"stac:commit": there} if there else {}))
+    placed, found = one.placed, one.placed.found
+    assert found is not None
+    metadata = METADATA | ({"stac:commit": wanted} if wanted else {})
+    keys = (*found.metadata_keys, *(["stac:commit"] if recorded else []))
+    placed = replace(placed, wanted=replace(placed.wanted, metadata=metadata), found=replace(found, metadata_keys=keys))
+    assert lines(replace(one, placed=placed)) == expected
+
+
 def test_a_dataset_out_of_its_container_is_an_attachment_that_is_missing() -> None:
     assert lines(held(), attached=False) == ["+ attachment"]
 

@@ -15,13 +15,17 @@ class Entry:
     reason: str
     stac: dict[str, Any] | None
     href: str | None
+    commit: str | None = None
 
 
 def test_what_is_in_quarantine_is_read_as_it_was_and_claims_to_be_no_whole() -> None:
-    entries = [Entry("a:1", "no geometry", item(1), "https://a.org/1.json"), Entry("a:2", "not JSON", None, None)]
+    entries = [
+        Entry("a:1", "no geometry", item(1), "https://a.org/1.json", "c0ffee"),
+        Entry("a:2", "not JSON", None, None),
+    ]
     source: Source = QuarantinedItems("wild", entries)
     reading = source.read(None)
-    assert list(reading) == [ItemRead(item(1), "https://a.org/1.json", "a:1"), ItemBroken("a:2", "not JSON")]
+    assert list(reading) == [ItemRead(item(1), "https://a.org/1.json", "a:1", "c0ffee"), ItemBroken("a:2", "not JSON")]
     assert reading.filtered
     assert not reading.complete
     assert reading.cursor is None
