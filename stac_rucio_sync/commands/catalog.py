@@ -9,14 +9,25 @@ import click
 from stac_rucio_sync.commands.lazy import LazyGroup, Place
 
 _CONTENTS = "stac_rucio_sync.commands.catalog_contents"
+_INGEST = "stac_rucio_sync.commands.catalog_ingest"
 _HISTORY = "stac_rucio_sync.commands.catalog_history"
 _LARGE = "stac_rucio_sync.commands.catalog_large"
 _COPIES = "stac_rucio_sync.commands.catalog_copies"
 
 CATALOG_COMMANDS: Final = {
     "init": Place(_CONTENTS, "init", "Make an empty catalogue in the folder DIR."),
+    "ingest": Place(
+        _INGEST, "ingest", "Take the products of SOURCE into the catalogue; one whose version is the same is skipped."
+    ),
+    "prune": Place(_INGEST, "prune", "Remove objects with all below them; earlier versions keep them."),
     "move": Place(_CONTENTS, "move", "Put items below another catalogue or collection, in one commit."),
+    "allow": Place(_CONTENTS, "allow", "Say which operations the catalogue allows from now on, or show which."),
     "show-backends": Place(_CONTENTS, "show_backends", "List the ways in which a catalogue can be kept."),
+    "show-processors": Place(
+        _INGEST,
+        "show_processors",
+        "List what can make STAC of products: built in, or found as modules and entry points.",
+    ),
     "history": Place(_HISTORY, "history", "List the commits, or what became of the objects called ID."),
     "show": Place(_HISTORY, "show", "Show a commit and what it changed, or an object as it was then."),
     "diff": Place(_HISTORY, "diff", "List the objects that differ between two versions, field by field."),
@@ -38,8 +49,8 @@ CATALOG_COMMANDS: Final = {
 def catalog() -> None:
     """Keep a STAC catalogue with its history: transactions, rollback, backup.
 
-    Every command but init and restore works on the catalogue that -C names, else STAC_RUCIO_SYNC_CATALOG, else the
-    folder where you are.
+    Every command but init, restore, clone and lfs-… works on the catalogue that -C names, else the one that
+    STAC_RUCIO_SYNC_CATALOG names, else the folder where you are.
 
     \b
     Example:

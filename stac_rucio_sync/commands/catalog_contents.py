@@ -8,6 +8,7 @@ import click
 import orjson
 
 from stac_rucio_sync.catalog.repository import BACKENDS, Repository
+from stac_rucio_sync.catalog.restrictions import OPERATIONS, restrict, restrictions
 from stac_rucio_sync.catalog.transaction import transaction
 from stac_rucio_sync.commands.catalog_options import (
     Committing,
@@ -85,6 +86,38 @@ def move(identifiers: tuple[str, ...], *, parent: str, place: Path, committing: 
     for one in moved:
         click.echo(f"> {one['old_path']} → {one['path']}")
     click.echo(f"{numbered(len(moved), 'item')} {'would be moved' if dry_run else 'moved'}", err=True)
+
+
+@click.command()
+@click.argument("operations", metavar="[OPERATION]...", nargs=-1, type=click.Choice(["all", *OPERATIONS]))
+@click.option("--processor", help="Only for the products of this processor.")
+@catalog_option
+@json_option()
+def allow(operations: tuple[str, ...], processor: str | None, place: Path, as_json: bool) -> None:
+    """Say which operations the catalogue allows from now on, or show which.
+
+    Operations are ingest (new objects), update (other states of those that are there), prune and move; all lifts the
+    restriction. A rollback needs all four. The rule is the place's: a clone or a backup does not have it.
+
+    \b
+    Examples:
+      stac-rucio-sync catalog allow -C survey
+      stac-rucio-sync catalog allow -C survey ingest update
+      stac-rucio-sync catalog allow -C survey ingest --processor fits
+      stac-rucio-sync catalog allow -C survey all
+    """
+    with Repository(place) as repository:
+        if operations:
+            wanted = OPERATIONS if "all" in operations else operations
+            made = restrict(repository.place, wanted, processor=processor)
+        else:
+            made = restrictions(repository.place)
+    if as_json:
+        click.echo(orjson.dumps(made.as_json()))
+        return
+    click.echo(f"this catalogue allows: {', '.join(made.as_json()['repository']) or 'nothing'}")
+    for name, allowed in made.as_json()["processors"].items():
+        click.echo(f"of that, products of the processor {name}: {', '.join(allowed) or 'nothing'}")
 
 
 _SAYS = {

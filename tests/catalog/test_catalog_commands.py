@@ -172,6 +172,96 @@ def test_backup_and_restore(run: Run, tmp_path: Path) -> None:
     assert lines(run("history", "-C", str(tmp_path / "back"), "--json")) == lines(run("history", "--json"))
 
 
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    """Three items, one of them none."""
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    for name in ("c", "d"):
+        (folder / f"{name}.json").write_bytes(orjson.dumps(item(name)))
+    (folder / "broken.json").write_bytes(orjson.dumps(item("e") | {"geometry": "nowhere"})[:-1])
+    return folder
+
+
+def test_ingest_tells_the_fate_of_each_product(run: Run, sources: Path, survey: Path) -> None:
+    paths = [str(path) for path in sorted(sources.iterdir())]
+    result = run("ingest", *paths, "--json")
+    assert result.exit_code == 1
+    *fates, end = (orjson.loads(line) for line in result.stdout.splitlines())
+    assert {one["id"]: one["fate"] for one in fates if one["id"]} == {
+        "fields/c": "added",
+        "fields/d": "added",
+    }
+    (failed,) = (one for one in fates if one["fate"] == "failed")
+    assert failed["source"] == paths[0]
+    assert failed["reason"]
+    assert end == {"report": {"dry_run": False, "counts": {"added": 2, "failed": 1}, "commits": 2}}
+    with Repository(survey) as repository:
+        assert repository.head().number == 5
+    again = run("ingest", *paths[1:], "-m", "Nothing new")
+    assert again.exit_code == 0
+    assert [line.split()[1:3] for line in again.stdout.splitlines()] == [
+        ["unchanged", "fields/c"],
+        ["unchanged", "fields/d"],
+    ]
+    assert again.stderr == "2 unchanged; 0 commits\n"
+
+
+def test_one_commit_takes_all_or_none(run: Run, sources: Path, survey: Path) -> None:
+    paths = [str(path) for path in sorted(sources.iterdir())]
+    result = run("ingest", *paths, "--one-commit")
+    assert result.exit_code == 1
+    assert "2 withdrawn, 1 failed; 0 commits" in result.stderr
+    dry = run("ingest", *paths[1:], "--one-commit", "--dry-run", "--parent", "old")
+    assert (dry.exit_code, dry.stderr) == (0, "would be, 2 added; 0 commits\n")
+    with Repository(survey) as repository:
+        assert repository.head().number == 3
+    assert (
+        run("ingest", *paths[1:], "--one-commit", "--parent", "old", "-m", "c and d", "--author", "Eve").exit_code == 0
+    )
+    with Repository(survey) as repository:
+        commit = repository.head().commit
+        assert (repository.head().number, commit.message, commit.author) == (4, "c and d", "Eve")
+        assert repository.head().find_one("c").path.startswith("old/items/")
+
+
+def test_prune_takes_objects_out(run: Run, survey: Path, tmp_path: Path) -> None:
+    wrong = run("prune", "a", "nothing")
+    assert wrong.exit_code == 1
+    assert "1 withdrawn, 1 failed" in wrong.stderr
+    dry = run("prune", "a", "--dry-run")
+    assert (dry.exit_code, dry.stderr) == (0, "would be, 1 removed; 0 commits\n")
+    with Repository(survey) as repository:
+        assert repository.head().find("a")
+    *fates, end = lines(run("prune", "a", "--extract", str(tmp_path / "out"), "--json"))
+    assert [(one["id"], one["fate"]) for one in fates] == [("a", "removed")]
+    assert end["report"]["commits"] == 1
+    assert [path.name for path in (tmp_path / "out").rglob("a.json")] == ["a.json"]
+    assert run("history", "a").stdout.splitlines()[0].split()[3] == "removed"
+
+
+def test_show_processors(run: Run) -> None:
+    assert {"fits", "stac"} <= {one["name"] for one in lines(run("show-processors", "--json"))}
+    assert "stac " in run("show-processors").stdout
+    with pytest.raises(UsageError, match="stac"):
+        run("ingest", "x", "--processor", "nobody")
+
+
+def test_operations_are_allowed_and_refused(run: Run, sources: Path) -> None:
+    assert lines(run("allow", "--json")) == [{"repository": ["ingest", "update", "prune", "move"], "processors": {}}]
+    assert run("allow", "ingest", "move").stdout == "this catalogue allows: ingest, move\n"
+    refused = run("prune", "a")
+    assert refused.exit_code == 1
+    assert "does not allow to prune, but ingest, move" in refused.stdout
+    run("allow", "update", "--processor", "stac")
+    assert "of that, products of the processor stac: update" in run("allow").stdout
+    assert run("ingest", str(sources / "c.json")).exit_code == 1
+    run("allow", "all", "--processor", "stac")
+    assert run("ingest", str(sources / "c.json")).exit_code == 0
+    run("allow", "all")
+    assert run("prune", "a").exit_code == 0
+
+
 def test_export_writes_any_version(run: Run, tmp_path: Path) -> None:
     (said,) = lines(run("export", str(tmp_path / "old"), "--ref", "2", "--json"))
     files = [path for path in (tmp_path / "old").rglob("*") if path.is_file()]
