@@ -233,6 +233,21 @@ def test_events_twice_and_in_any_order_end_in_the_same_mirror(watched: Watched) 
     assert (watched.names[0], "VIENNA-DISK") not in watched.mirror()
 
 
+def test_a_sync_records_how_far_all_places_are_from_an_rse_that_it_meets_first(
+    lake: RunningLake, scope: str, tmp_path: Path
+) -> None:
+    bench = Bench(lake.settings_with(identity={"scope": scope}), tmp_path, f"c-{scope}")
+    item = an_item(1, collection=bench.collection)
+    item["assets"]["image"]["href"] = f"https://{scope}.example.org/1.fits"
+    bench.sync([item])
+    rse = f"HTTPS-{scope.upper()}_EXAMPLE_ORG"
+    far = bench.query("SELECT destination, distance FROM lake.rse_distance WHERE source = %s ORDER BY 1", rse)
+    assert far == [("SANFRANCISCO-DISK", 20_015), ("SYDNEY-DISK", 20_015), ("VIENNA-DISK", 20_015)]
+    places = bench.query("SELECT site, latitude FROM lake.rse WHERE rse = 'SANFRANCISCO-DISK'")
+    assert places == [("san-francisco", 37.7749)]
+    assert bench.query("SELECT count(*) FROM lake.rse WHERE rse = %s", rse) == [(1,)]
+
+
 def test_what_rses_say_of_themselves_shows_at_the_next_look(watched: Watched) -> None:
     def told() -> tuple[Any, ...]:
         rse = "SELECT available_read, latitude FROM lake.rse WHERE rse = 'SYDNEY-DISK'"
