@@ -37,13 +37,13 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_new(path: Path, content: bytes) -> None:
+def write_new(path: str | Path, content: bytes) -> None:
     """Write a file that nobody may change; what a killed writer left at the path goes."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags, 0o444)
     except FileExistsError:
-        path.unlink()
+        Path(path).unlink()
         descriptor = os.open(path, flags, 0o444)
     try:
         rest = memoryview(content)

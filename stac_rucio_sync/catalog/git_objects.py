@@ -10,14 +10,14 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 
 import pygit2
 
+from stac_rucio_sync.catalog.at_hand import MOST, AtHand
 from stac_rucio_sync.catalog.durable import sync, sync_all_below
 from stac_rucio_sync.catalog.objects import Commit, Entry, Folder, HeadMovedError, MissingObjectError
 from stac_rucio_sync.catalog.packs import Pending, pack_if_many
@@ -29,8 +29,6 @@ _FILE, _FOLDER = b"100644", b"40000"
 _ODB_TYPES = {"commit": pygit2.enums.ObjectType.COMMIT, "tree": pygit2.enums.ObjectType.TREE,
               "blob": pygit2.enums.ObjectType.BLOB}  # fmt: skip
 _CHUNK = 1 << 20
-_FOLDERS = 2000
-"""Folders that are kept at hand: the upper ones are asked for again and again."""
 _EMAIL = "catalog@stac-rucio-sync.invalid"
 
 
@@ -56,7 +54,7 @@ class GitObjects:
         if not self._repository.is_bare:
             raise UsageError(f"{place} is a git work tree; the catalogue is kept in a bare repository")
         self._place = place
-        self._folders: dict[str, Folder] = {}
+        self.at_hand = AtHand()
 
     @classmethod
     def create(cls, place: Path) -> GitObjects:
@@ -117,17 +115,11 @@ class GitObjects:
 
     def folder(self, oid: str) -> Folder:
         """Return a folder."""
-        known = self._folders.get(oid)
+        known = self.at_hand.get(oid)
         if known is None:
             known = _entries(self._read("tree", oid))
-            self.keep_at_hand({oid: known})
+            self.at_hand.put({oid: known})
         return known
-
-    def keep_at_hand(self, folders: Mapping[str, Folder]) -> None:
-        """Keep folders that are likely to be asked for soon, in the place of those that came first."""
-        self._folders.update(folders)
-        for oid in list(islice(self._folders, max(0, len(self._folders) - _FOLDERS))):
-            del self._folders[oid]
 
     def large(self, oid: str) -> Path | None:
         """Return where the bytes behind a pointer lie."""
@@ -214,7 +206,7 @@ class GitWriting:
         """Take a folder; large files in it are named in a hidden file beside, as git wants it."""
         entries = self._with_attributes(entries)
         oid = self._pending.add("tree", _tree(entries))
-        if len(self._folders) < _FOLDERS:
+        if len(self._folders) < MOST:
             self._folders[oid] = dict(entries)
         return Entry(oid, is_folder=True)
 
@@ -258,7 +250,7 @@ class GitWriting:
         sync(self._objects.place / BRANCH)
         sync((self._objects.place / BRANCH).parent)
         self._head = oid
-        self._objects.keep_at_hand(self._folders)
+        self._objects.at_hand.put(self._folders)
         self._folders.clear()
         self._large.clear()
         return Commit(oid, tree, parent.removeprefix("parent ").strip() or None, _to_second(when), author, message)
