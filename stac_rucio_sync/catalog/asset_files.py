@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple, get_args
 from urllib.parse import quote, unquote, urlsplit
@@ -59,6 +59,12 @@ def local_path(href: str, folder: Path) -> Path | None:
     return literal if literal.is_file() else folder / unquote(href.split("#", maxsplit=1)[0].split("?", maxsplit=1)[0])
 
 
+def is_below(file: Path, folders: Iterable[Path]) -> bool:
+    """Tell whether a file lies below one of some folders, wherever links of the file system lead."""
+    place = file.resolve()
+    return any(place.is_relative_to(folder.resolve()) for folder in folders)
+
+
 def put(writing: Writing, file: Path, mode: AssetsMode) -> Entry:
     """Put a file into the catalogue.
 
@@ -75,11 +81,14 @@ def put(writing: Writing, file: Path, mode: AssetsMode) -> Entry:
         raise ItemError(f"asset file {file} cannot be read: {error.strerror or error}") from error
 
 
-def gathered(stac: JsonObject, folder: Path, mode: AssetsMode, writing: Writing) -> Gathered:
+def gathered(
+    stac: JsonObject, folder: Path, mode: AssetsMode, writing: Writing, *, also: Iterable[Path] = ()
+) -> Gathered:  # fmt: skip
     """Return an item whose hrefs hold in the catalogue, with the files that are to lie beside it.
 
     A file below the item's own folder keeps its path relative to it; others go by their names. What lies at another
-    server stays there.
+    server stays there. An item may come from anybody, and the catalogue may be public: no file is taken in that an
+    item names anywhere else on this machine.
 
     Parameters
     ----------
@@ -91,11 +100,13 @@ def gathered(stac: JsonObject, folder: Path, mode: AssetsMode, writing: Writing)
         What becomes of files.
     writing
         Where they are put.
+    also
+        Folders from which files may be taken in beside that of the document.
 
     Raises
     ------
     ItemError
-        A file that is to be taken in is not there.
+        A file that is to be taken in is not there, or lies elsewhere.
     """
     base = next(
         (link["href"] for link in _links(stac) if link.get("rel") == "self" and _HIERARCHICAL.match(link["href"])), None
@@ -121,6 +132,8 @@ def gathered(stac: JsonObject, folder: Path, mode: AssetsMode, writing: Writing)
                 raise ItemError(f"asset '{key}': there is no file {href} in {folder}")
         elif mode == "link":
             assets[key] = asset | {"href": file.resolve().as_uri()}
+        elif not is_below(file, [folder, *also]):
+            raise ItemError(f"asset '{key}': {file} lies outside of {folder}: it can be linked, but is not taken in")
         else:
             name = taken.get(file.resolve()) or _free_name(file, folder, files)
             if file.resolve() not in taken:

@@ -266,7 +266,7 @@ class Ingest:
         file = Path(processed.stac_path)
         stac = {} if file.is_dir() else _read(file)
         if stac.get("type") == "Feature" or (stac and not _has_members(stac)):
-            put = self._put_one(changes, stac, file)
+            put = self._put_one(changes, stac, file, Path(processed.source).parent)
         else:
             product = known(self._repository.head(), self._processor.name, processed.id)
             at = None if product is None else product.path
@@ -281,7 +281,7 @@ class Ingest:
         )  # fmt: skip
         return put
 
-    def _put_one(self, changes: Transaction, stac: dict[str, Any], file: Path) -> _Put:
+    def _put_one(self, changes: Transaction, stac: dict[str, Any], file: Path, folder: Path) -> _Put:
         key = key_of(stac)
         if key is None:
             raise ItemError(f"{file} is neither a STAC item, a collection nor a catalogue with an id")
@@ -290,7 +290,7 @@ class Ingest:
             stac = self._in_collection(changes, stac, self._parent)
             key = key_of(stac) or key
         # No files lie beside a collection that is put by itself: the folder is its members'.
-        taken = gathered(stac, file.parent, self._assets if is_item else "link", changes.writing)
+        taken = gathered(stac, file.parent, self._assets if is_item else "link", changes.writing, also=[folder])
         if is_item:
             fate = changes.put_item(taken.stac, parent=self._parent, assets=taken.assets)
         else:

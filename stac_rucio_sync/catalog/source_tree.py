@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from stac_rucio_sync.catalog.asset_files import is_below
 from stac_rucio_sync.catalog.index import ObjectKey, key_of
 from stac_rucio_sync.catalog.paths import HIDDEN, folder_of, joined, path_of_href
 from stac_rucio_sync.errors import ItemError
@@ -193,14 +194,18 @@ class SourceTree:
                 self.left += 1
             elif entry.is_dir(follow_symlinks=False):
                 self._walk(Path(entry.path), here)
-            elif not entry.name.endswith(".json") or not self._take(here):
+            elif not entry.name.endswith(".json") or self._leads_out(entry) or not self._take(here):
                 self.left += 1
+
+    def _leads_out(self, entry: os.DirEntry[str]) -> bool:
+        return entry.is_symlink() and not is_below(Path(entry.path), [self.folder])
 
     def _crawl(self, root: str) -> None:
         waiting, met = [root], {root}
         while waiting:
             path = waiting.pop()
-            if not (self.folder / path).is_file() or not self._take(path, must=True):
+            file = self.folder / path
+            if not file.is_file() or not is_below(file, [self.folder]) or not self._take(path, must=True):
                 continue
             for (target,) in self._table.execute("SELECT target FROM link WHERE home = ?", (path,)).fetchall():
                 if target not in met:
@@ -239,7 +244,8 @@ class SourceTree:
         for asset in assets.values() if isinstance(assets, dict) else ():
             href = asset.get("href") if isinstance(asset, dict) else None
             named = self.path_of(href, path) if isinstance(href, str) and href else None
-            if named is not None and (self.folder / named).is_file():
+            # A tree may come from anybody: links of the file system that lead out of it are not followed.
+            if named is not None and (file := self.folder / named).is_file() and is_below(file, [self.folder]):
                 self._table.execute("INSERT OR IGNORE INTO asset VALUES (?)", (named,))
 
     def path_of(self, href: str, start: str) -> str | None:

@@ -112,6 +112,46 @@ def test_an_asset_that_is_not_there_is_not_copied(repository: Repository, tmp_pa
     assert (fate.fate, fate.remarks) == ("added", ("asset 'image': there is no file gone.fits",))
 
 
+def test_an_item_does_not_fetch_files_from_elsewhere_on_the_machine(repository: Repository, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"secret")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "innocent").symlink_to(tmp_path / "secret")
+    for href in ("../secret", str(tmp_path / "secret"), (tmp_path / "secret").as_uri(), "innocent"):
+        source = write(tmp_path / "in" / "x.json", item("x") | {"assets": {"image": {"href": href}}})
+        (fate,) = fates(repository, source, assets="copy")
+        assert fate.fate == "failed"
+        assert "lies outside of" in (fate.reason or "")
+    place = survey(tmp_path / "survey")
+    write(place / "deep/a/a.json", item("a", "deep") | {"assets": {"image": {"href": "./innocent"}}})
+    (place / "deep/a/innocent").symlink_to(tmp_path / "secret")
+    (place / "deep/b/b.json").unlink()
+    write(tmp_path / "b.json", item("b", "deep"))
+    (place / "deep/b/b.json").symlink_to(tmp_path / "b.json")
+    (fate,) = fates(repository, place, assets="copy")
+    assert any("deep/b/b.json" in remark for remark in fate.remarks)
+    assert not repository.head().find("b")
+    assert b"secret" not in exported(repository, tmp_path / "out").values()
+
+
+def test_large_files_come_back_with_equal_bytes(repository: Repository, tmp_path: Path) -> None:
+    for name, place in (("item", observation(tmp_path / "in")), ("tree", survey(tmp_path / "survey"))):
+        if name == "tree":
+            stac = json.loads((place / "deep/a/a.json").read_bytes()) | {
+                "assets": {"image": {"href": "./images/a.fits"}}
+            }
+            write(place / "deep/a/a.json", stac)
+            (place / "deep/a/images").mkdir()
+            (place / "deep/a/images/a.fits").write_bytes(b"the image of a")
+        (fate,) = fates(repository, place, assets="lfs", parent="archive")
+        assert fate.fate == "added"
+    out = exported(repository, tmp_path / "out")
+    assert out["survey/deep/a/images/a.fits"] == b"the image of a"
+    assert b"an image" in out.values()
+    with Repository.create(tmp_path / "again") as again:
+        ingest(again, tmp_path / "out", assets="lfs")
+        assert exported(again, tmp_path / "out again") == out
+
+
 def test_each_failure_is_told_and_the_others_come_in(repository: Repository, tmp_path: Path) -> None:
     write(tmp_path / "in/a.json", item("a"))
     write(tmp_path / "in/b.json", item("b") | {"id": 7})
