@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
 from benchmarks.alternates import alternates
+from benchmarks.catalog import catalog, stac_repository
 from benchmarks.datalink import datalink
 from benchmarks.figures import Figure
 from benchmarks.growth import memory, through
@@ -35,31 +36,47 @@ BENCHMARKS: dict[str, Callable[[Settings], list[Figure]]] = {
 }
 LONG: dict[str, Callable[[Settings], list[Figure]]] = {"memory": memory, "through": through}
 """Ten minutes each: run where they are named."""
-EVERY = BENCHMARKS | LONG
+ALONE: dict[str, Callable[[], Iterable[Figure]]] = {"catalog": catalog, "stac-repository": stac_repository}
+"""They need no lake."""
 
 
 def main() -> None:
     """Print one line a figure; leave with 1 when one is missed."""
+    every = [*BENCHMARKS, *ALONE, *LONG]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*EVERY, []], metavar="NAME", help=", ".join(EVERY))
+    parser.add_argument("names", nargs="*", choices=[*every, []], metavar="NAME", help=", ".join(every))
     parser.add_argument("--home", type=Path, default=default_home().with_name("bench-lake"), help="home of the lake")
     parser.add_argument("--rows", type=int, default=ROWS, help="rows of ObsCore that `tap` is measured on")
     arguments = parser.parse_args()
-    lake = Lake(arguments.home, say=lambda step: print(step, file=sys.stderr))
+    names = arguments.names or [*BENCHMARKS, *ALONE]
+    met = [_printed(ALONE[name]()) for name in names if name in ALONE]
+    on_lake = [name for name in names if name not in ALONE]
+    if on_lake:
+        met += _on_lake(on_lake, arguments.home, arguments.rows)
+    if not all(met):
+        sys.exit(1)
+
+
+def _on_lake(names: list[str], home: Path, rows: int) -> list[bool]:
+    """Run benchmarks on a fresh lake; tell of each whether all its figures were met."""
+    lake = Lake(home, say=lambda step: print(step, file=sys.stderr))
     lake.reset()
     lake.up()
     try:
-        settings = load_settings(lake_settings=running_settings(arguments.home))
-        figures = []
-        for name in arguments.names or BENCHMARKS:
-            benchmark = partial(tap, rows=arguments.rows) if name == "tap" else EVERY[name]
-            for figure in benchmark(settings):
-                print(figure, flush=True)
-                figures.append(figure)
+        settings = load_settings(lake_settings=running_settings(home))
+        benchmarks = BENCHMARKS | LONG | {"tap": partial(tap, rows=rows)}
+        return [_printed(benchmarks[name](settings)) for name in names]
     finally:
         lake.down()
-    if not all(figure.met for figure in figures):
-        sys.exit(1)
+
+
+def _printed(figures: Iterable[Figure]) -> bool:
+    """Print figures as they come; tell whether all are met."""
+    met = True
+    for figure in figures:
+        print(figure, flush=True)
+        met = met and figure.met
+    return met
 
 
 if __name__ == "__main__":
