@@ -11,8 +11,8 @@ from urllib.parse import quote, unquote, urlsplit
 from stac_rucio_sync.catalog.objects import Entry, Writing
 from stac_rucio_sync.errors import ItemError, UsageError
 from stac_rucio_sync.mapping.hrefs import absolute_href
-from stac_rucio_sync.mapping.item import STRUCTURAL_RELATIONS, is_absolute
 from stac_rucio_sync.model import JsonObject
+from stac_rucio_sync.model.links import STRUCTURAL_RELATIONS, is_absolute
 
 AssetsMode = Literal["link", "copy", "lfs", "upload"]
 """``link``: files stay where they are, hrefs become absolute. ``copy``: they lie beside their item in the catalogue;

@@ -18,7 +18,7 @@ from stac_rucio_sync.catalog.paths import HIDDEN, is_hidden, joined, path_of_hre
 from stac_rucio_sync.catalog.pointers import pointer_in
 from stac_rucio_sync.catalog.repository import Version
 from stac_rucio_sync.errors import FatalError, UsageError
-from stac_rucio_sync.mapping.item import is_absolute
+from stac_rucio_sync.model.links import is_absolute
 
 NAMED = 20
 """Files named in a report; all are counted."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from stac_rucio_sync.mapping.item import STRUCTURAL_RELATIONS
+from stac_rucio_sync.model.links import STRUCTURAL_RELATIONS
 
 
 class FieldChange(NamedTuple):

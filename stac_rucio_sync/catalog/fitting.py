@@ -14,7 +14,7 @@ import orjson
 from stac_rucio_sync.catalog.pages import json_file
 from stac_rucio_sync.catalog.paths import folder_of, joined, path_of_href, relative_href
 from stac_rucio_sync.catalog.repository import ROOT
-from stac_rucio_sync.mapping.item import is_absolute
+from stac_rucio_sync.model.links import is_absolute
 
 _JSON = "application/json"
 

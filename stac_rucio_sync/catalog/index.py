@@ -19,7 +19,7 @@ from stac_rucio_sync.catalog.objects import Commit, MissingObjectError, Objects
 from stac_rucio_sync.catalog.paths import is_hidden, item_beside
 from stac_rucio_sync.catalog.trees import ChangedPath, Tree, differences
 from stac_rucio_sync.errors import FatalError
-from stac_rucio_sync.mapping.item import STRUCTURAL_RELATIONS
+from stac_rucio_sync.model.links import STRUCTURAL_RELATIONS
 
 INDEX = "history.sqlite"
 PAGE = "stac_rucio_sync:page"

@@ -16,8 +16,8 @@ from stac_rucio_sync.catalog.paths import folder_of, has_own_folder, joined, pat
 from stac_rucio_sync.catalog.repository import AUTHOR, Located, Repository, Version
 from stac_rucio_sync.catalog.transaction import Transaction, transaction
 from stac_rucio_sync.errors import FatalError, UsageError
-from stac_rucio_sync.mapping.item import STRUCTURAL_RELATIONS
 from stac_rucio_sync.model import JsonObject
+from stac_rucio_sync.model.links import STRUCTURAL_RELATIONS
 
 
 class Prune:

@@ -10,8 +10,8 @@ from stac_rucio_sync.catalog.extents import Summed
 from stac_rucio_sync.catalog.pages import Page
 from stac_rucio_sync.catalog.paths import relative_href
 from stac_rucio_sync.catalog.repository import ROOT
-from stac_rucio_sync.mapping.item import STRUCTURAL_RELATIONS
 from stac_rucio_sync.model import JsonObject
+from stac_rucio_sync.model.links import STRUCTURAL_RELATIONS
 
 _JSON = "application/json"
 _UPWARD = frozenset({"root", "parent", "collection", "self"})

@@ -15,9 +15,9 @@ from stac_rucio_sync.errors import ItemError
 from stac_rucio_sync.mapping.checksums import Checksums, stated_checksums
 from stac_rucio_sync.mapping.hrefs import Location, NotAFile, absolute_href, replica_url
 from stac_rucio_sync.mapping.identifiers import file_did, is_rucio_name, is_rucio_scope, suffix_of
-from stac_rucio_sync.mapping.item import STRUCTURAL_RELATIONS
 from stac_rucio_sync.mapping.science import science_assets
 from stac_rucio_sync.model import Asset, Did, File, Item, Link, Measured, WantedReplica
+from stac_rucio_sync.model.links import STRUCTURAL_RELATIONS
 from stac_rucio_sync.settings import Settings
 
 _LARGEST_SIZE: Final = 2**63 - 1

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 
 from stac_rucio_sync.errors import ItemError
-from stac_rucio_sync.mapping.item import STRUCTURAL_RELATIONS, is_absolute
 from stac_rucio_sync.model import ItemRead
+from stac_rucio_sync.model.links import STRUCTURAL_RELATIONS, is_absolute
 from stac_rucio_sync.settings import Settings
 
 MAPPING_VERSION = 2

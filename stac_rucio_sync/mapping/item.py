@@ -19,31 +19,7 @@ from stac_rucio_sync.mapping.hrefs import absolute_href
 from stac_rucio_sync.model import Asset, Item, ItemKey, ItemRead, JsonObject
 from stac_rucio_sync.settings import Settings
 
-STRUCTURAL_RELATIONS = frozenset(
-    {
-        "self",
-        "root",
-        "parent",
-        "collection",
-        "child",
-        "children",
-        "item",
-        "items",
-        "next",
-        "prev",
-        "previous",
-        "first",
-        "last",
-        "search",
-        "data",
-        "conformance",
-        "service-desc",
-        "service-doc",
-    }
-)
-"""Relations of links that only say where an item was served from and what stands around it."""
 _VERSION = re.compile(r"\d+\.\d+(\.\d+)?([-.+].*)?", re.ASCII)
-_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:", re.ASCII)
 _JSON_NAMES = {
     dict: "an object",
     list: "a list",
@@ -117,11 +93,6 @@ def parse_item(read: ItemRead, settings: Settings) -> Item:
         extensions=tuple(extension for extension in stac["stac_extensions"] if isinstance(extension, str)),
         commit=read.commit,
     )
-
-
-def is_absolute(href: str) -> bool:
-    """Tell whether an href stands by itself: it has a scheme."""
-    return _ABSOLUTE.match(href) is not None
 
 
 def _kind(value: object) -> str:
