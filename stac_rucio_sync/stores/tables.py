@@ -96,6 +96,7 @@ QUARANTINE = Table(
     Column("attempts", Integer(), nullable=False),
     _instant("first_seen", nullable=False),
     _instant("last_seen", nullable=False),
+    _text("commit"),
 )
 
 REMOVAL = Table(
