@@ -14,7 +14,7 @@ LINES_OF_ONE_IDEA = 400
 LIBRARY = (
     {"__init__", "errors"},
     {"model"},
-    {"settings", "seen", "addresses"},
+    {"settings", "seen", "addresses", "geojson"},
     {"http"},
     {"mapping", "sizes", "locality"},
     {"stores", "catalog"},
