@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import subprocess
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from stac_rucio_sync.catalog.git_objects import GitObjects
+from stac_rucio_sync.catalog.grafting import graft
 from stac_rucio_sync.catalog.history import rollback
 from stac_rucio_sync.catalog.repository import Repository
 from stac_rucio_sync.catalog.transaction import transaction
@@ -16,6 +20,8 @@ from stac_rucio_sync.errors import UsageError
 from stac_rucio_sync.model import Change, Cursor, ItemBroken, ItemKey, ItemRead, ItemRemoved
 from stac_rucio_sync.sources import Reading, ReadOptions, open_source
 from tests.catalog.examples import collection, item
+
+TREES = Path(__file__).parents[3] / "shared" / "data" / "tree"
 
 
 @pytest.fixture(params=["git", "filesystem"])
@@ -46,6 +52,11 @@ def read(repository: Repository, cursor: Cursor | None = None, **options: object
 
 def states(changes: list[Change]) -> dict[str, int]:
     return {one.stac["id"]: one.stac["properties"]["state"] for one in changes if isinstance(one, ItemRead)}
+
+
+def contents(changes: Iterable[Change]) -> Counter[str]:
+    """The items without the links, some of which the catalogue makes."""
+    return Counter(str(one.stac | {"links": []}) for one in changes if isinstance(one, ItemRead))
 
 
 def gone(changes: list[Change]) -> set[str]:
@@ -255,6 +266,51 @@ def test_a_moved_item_is_read_where_it_lies_now(repository: Repository) -> None:
         changes.commit("Move it")
     found, _ = read(repository, before.cursor)
     assert (states(found), gone(found)) == ({"a": 1}, set())
+
+
+@pytest.mark.parametrize(("name", "items", "orphans"), [("pystac", 130, 0), ("noaa-cdr", 113, 2)])
+def test_a_catalogue_that_came_whole_has_the_items_that_its_links_lead_to_and_its_orphans(
+    tmp_path: Path, name: str, items: int, orphans: int
+) -> None:
+    if not (TREES / f"{name}.tar.gz").is_file():
+        pytest.skip(f"{name}.tar.gz is not there")
+    subprocess.run(["tar", "-xzf", TREES / f"{name}.tar.gz", "-C", tmp_path], check=True)
+    roots = [tmp_path / name] if (tmp_path / name / "catalog.json").is_file() else list((tmp_path / name).iterdir())
+    linked = contents(one for root in roots for one in open_source(str(root)).read(None))
+    with Repository.create(tmp_path / "repository") as repository:
+        with transaction(repository) as changes:
+            graft(changes, tmp_path / name)
+            changes.commit("Take it in")
+        found, reading = read(repository)
+    assert reading.complete
+    met = contents(found)
+    assert linked.total() == items
+    assert linked - met == Counter()
+    assert (met - linked).total() == orphans
+
+
+def test_an_old_item_has_the_properties_that_it_leaves_to_its_collection(
+    repository: Repository, tmp_path: Path
+) -> None:
+    old = {"stac_version": "0.8.1", "links": []}
+    documents = {
+        "catalog.json": {"id": "old", "description": "", **old, "links": [{"rel": "child", "href": "c/catalog.json"}]},
+        "c/catalog.json": collection("fields", properties={"gsd": 2.5})
+        | old
+        | {"links": [{"rel": "item", "href": "a.json"}]},
+        "c/a.json": item("a", state=1) | old,
+    }
+    for path, stac in documents.items():
+        (tmp_path / "tree" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "tree" / path).write_text(json.dumps(stac))
+    _, before = read(repository)
+    with transaction(repository) as changes:
+        graft(changes, tmp_path / "tree")
+        changes.commit("Take it in")
+    for cursor in (None, before.cursor):
+        ((one,), _) = read(repository, cursor)
+        assert isinstance(one, ItemRead)
+        assert one.stac["properties"]["gsd"] == 2.5
 
 
 def test_what_is_no_repository_or_no_version_is_said(repository: Repository, tmp_path: Path) -> None:
