@@ -161,7 +161,7 @@ def _fetched(uri: str, folder: Path | None, making: Path) -> Copied:
     """Fill an empty folder with a git backup."""
     objects = GitObjects.create(making)
     with closing(objects):
-        _git(making, "-c", "fetch.fsckObjects=true", "fetch", "--quiet", "--", uri, f"{BRANCH}:{BRANCH}")
+        _git(making, "fetch", "--quiet", "--", uri, f"{BRANCH}:{BRANCH}")
         head = objects.head()
     if head is None:
         raise UsageError(f"{_shown(uri)} holds no catalogue: it has no branch main")
@@ -220,7 +220,8 @@ def _large_files(git_dir: Path) -> Iterator[Path]:
 
 def _git(git_dir: Path, *arguments: str) -> str:
     environment = os.environ | {"GIT_TERMINAL_PROMPT": "0", "GIT_DIR": str(git_dir)}
-    done = subprocess.run(["git", *arguments], env=environment, capture_output=True, text=True, check=False)
+    program = ["git", "-c", "fetch.fsckObjects=true", *arguments]
+    done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise FatalError(f"git {arguments[0]} failed: {_without_secrets(done.stderr.strip())}")
     return done.stdout

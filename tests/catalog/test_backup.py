@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
+import socket
 import stat
 import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from stac_rucio_sync.catalog.backup import Copied, backup, commits_to_copy, restore
-from stac_rucio_sync.catalog.history import log
+from stac_rucio_sync.catalog.history import log, rollback
 from stac_rucio_sync.catalog.repository import Repository
 from stac_rucio_sync.catalog.transaction import transaction
 from stac_rucio_sync.errors import FatalError, UsageError
@@ -159,6 +163,56 @@ def test_a_git_backup_is_a_sound_git_repository(tmp_path: Path) -> None:
     assert done.stdout == ""
     digests = {path.name for path in (tmp_path / "backup" / "lfs" / "objects").rglob("*") if path.is_file()}
     assert digests == {hashlib.sha256(f"i{number}".encode() + LARGE).hexdigest() for number in range(3)}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """A git server on this machine with an empty repository, survey.git."""
+    subprocess.run(["git", "init", "--quiet", "--bare", str(tmp_path / "served" / "survey.git")], check=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    program = ["git", "daemon", "--listen=127.0.0.1", f"--port={port}", "--export-all", "--enable=receive-pack"]
+    place = str(tmp_path / "served")
+    # In a session of its own: the daemon proper is a child of the program that git starts.
+    running = subprocess.Popen(
+        [*program, f"--base-path={place}", place], stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                break
+            time.sleep(0.02)
+        yield f"git://127.0.0.1:{port}/survey.git"
+    finally:
+        os.killpg(running.pid, signal.SIGTERM)
+        running.wait(20)
+
+
+def test_a_git_repository_goes_to_a_server_and_back(server: str, tmp_path: Path) -> None:
+    with Repository.create(tmp_path / "r") as repository:
+        with transaction(repository) as changes:
+            changes.put_item(item("a"))
+            changes.commit("a")
+        assert commits_to_copy(repository, server) == 2
+        assert backup(repository, server) == Copied(2, 0, repository.head().commit.oid)
+        assert backup(repository, server).commits == 0
+        rollback(repository, repository.version(1))
+        assert backup(repository, server).commits == 1
+        restore(server, tmp_path / "back")
+        with Repository(tmp_path / "back") as back:
+            assert_the_same(repository, back)
+            put(back, "b", tmp_path)
+            with pytest.raises(FatalError):  # it knows nothing of Git LFS: the commit does not go without the bytes
+                backup(back, server)
+            assert commits_to_copy(back, server) == 1
+    refused = pytest.raises(UsageError, match="which .* has not")
+    with Repository.create(tmp_path / "other", identifier="other") as other, refused:
+        backup(other, server)
+    with pytest.raises(FatalError, match="git fetch failed"):
+        restore(server.replace("survey", "nowhere"), tmp_path / "nothing")
+    assert not (tmp_path / "nothing").exists()
 
 
 def test_plain_files_go_to_folders_only(tmp_path: Path) -> None:
