@@ -199,6 +199,10 @@ class Draft:
         """Have the objects of a tree found that came whole; it is closed with this."""
         self._lookups.append(lookup)
 
+    def relink(self, path: str, home: str) -> None:
+        """Have the links upward of a member of a home written again."""
+        self._relinked[path] = home
+
     def put_member(self, home: str, member: Member) -> None:
         """Make an object a member of a home, or renew what is known of it there."""
         for moved in self.members(home).put(member):

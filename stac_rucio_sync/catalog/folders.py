@@ -10,7 +10,7 @@ import orjson
 
 from stac_rucio_sync.catalog.asset_files import AssetsMode, put
 from stac_rucio_sync.catalog.fitting import Fitting
-from stac_rucio_sync.catalog.objects import Entry, Writing
+from stac_rucio_sync.catalog.objects import Entry, Folder, Writing
 from stac_rucio_sync.catalog.pages import HOMES
 from stac_rucio_sync.catalog.paths import relative_href
 from stac_rucio_sync.catalog.source_tree import Node, SourceTree
@@ -55,27 +55,28 @@ class Folders:
         if homes is not None:
             self._open[-1].homes[name] = homes
 
-    def finish(self) -> Entry:
-        """Return the folder of all."""
+    def finish(self) -> Folder:
+        """Return the entries of the folder of all, which itself is not put."""
         self._close(0)
-        return self._put(self._open[0])
+        return self._entries(self._open[0])
 
     def _close(self, depth: int) -> None:
         while len(self._open) > depth + 1:
             done = self._open.pop()
-            self._open[-1].entries[done.name] = self._put(done)
+            self._open[-1].entries[done.name] = self._writing.put_folder(self._entries(done))
 
-    def _put(self, done: _Open) -> Entry:
+    def _entries(self, done: _Open) -> Folder:
         if done.homes:
             said = orjson.dumps(done.homes, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SORT_KEYS)
             done.entries[HOMES] = self._writing.put_file(said)
-        return self._writing.put_folder(done.entries)
+        return done.entries
 
 
 def built(
-    tree: SourceTree, fitting: Fitting, writing: Writing, assets: AssetsMode, made: Mapping[str, bytes]
-) -> Entry:  # fmt: skip
-    """Return the folder of a whole tree as it is to lie in the catalogue.
+    tree: SourceTree, fitting: Fitting, writing: Writing, assets: AssetsMode, *, made: Mapping[str, bytes],
+    left_out: str | None,
+) -> Folder:  # fmt: skip
+    """Return the entries of the folder of a whole tree as it is to lie in the catalogue.
 
     Parameters
     ----------
@@ -87,10 +88,12 @@ def built(
         What becomes of the files that its assets name by relative hrefs.
     made
         Documents that it is given beside its own, by path.
+    left_out
+        The path of a node that is put otherwise.
     """
     folders = Folders(writing)
     files: Iterator[tuple[str, Node | None]] = ((path, None) for path in tree.assets() if assets != "link")
-    nodes: Iterator[tuple[str, Node | None]] = ((node.path, node) for node in tree.nodes())
+    nodes: Iterator[tuple[str, Node | None]] = ((node.path, node) for node in tree.nodes() if node.path != left_out)
     own: Iterator[tuple[str, Node | None]] = ((path, None) for path in sorted(made))
     roots = set(tree.roots)
     for path, node in merge(nodes, files, own, key=lambda one: one[0]):

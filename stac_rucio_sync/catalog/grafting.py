@@ -17,13 +17,13 @@ from stac_rucio_sync.catalog.draft import Draft
 from stac_rucio_sync.catalog.fitting import Fitting
 from stac_rucio_sync.catalog.folders import built
 from stac_rucio_sync.catalog.index import ObjectKey, key_of, same
-from stac_rucio_sync.catalog.objects import Entry, Writing
+from stac_rucio_sync.catalog.objects import Entry, Folder, Writing
 from stac_rucio_sync.catalog.pages import STAC_VERSION, Member, Pages, json_file, record_path
 from stac_rucio_sync.catalog.paths import child_path, folder_of, is_hidden, joined, relative_href
 from stac_rucio_sync.catalog.repository import ROOT
 from stac_rucio_sync.catalog.source_tree import Problems, SourceTree
 from stac_rucio_sync.catalog.transaction import Transaction
-from stac_rucio_sync.catalog.trees import Tree, differences
+from stac_rucio_sync.catalog.trees import Tree, differences, files_below
 from stac_rucio_sync.catalog.weaving import title_of
 from stac_rucio_sync.errors import ItemError
 from stac_rucio_sync.model import JsonObject
@@ -137,11 +137,11 @@ class _Graft:
     def run(self) -> Grafted:
         """Take the tree in."""
         folder = folder_of(self._path)
-        before = self._entry(folder)
+        before = self._entries(folder)
         old_root = self._draft.stac(self._path)
         kept = {} if self._is_new else self._put_since(folder)
         after = self._built(folder)
-        self._put(folder, after)
+        self._put(folder, before, after)
         for path, entry in kept.items():
             if self._draft.edits.entry(path) is not None:
                 raise ItemError(f"{path} was put below the tree before, and now comes with it: prune it first")
@@ -149,6 +149,7 @@ class _Graft:
         if self._path != ROOT:
             member = Member("child", self._key.id, self._path, title_of(self._root))
             self._draft.put_member(self._home, member)
+            self._draft.relink(self._path, self._home)
         fate = "added" if self._is_new else "unchanged"
         if fate == "unchanged" and self._differs(before, after, set(kept), old_root):
             fate = "modified"
@@ -210,7 +211,8 @@ class _Graft:
 
     # ------------------------------------------------------------------------------------------------ the files
 
-    def _built(self, folder: str) -> Entry:
+    def _built(self, folder: str) -> Folder:
+        """Put all files but the root below a parent, which waits for its links; return the entries of the folder."""
         tree = self._tree
         fitting = Fitting(
             folder=folder,
@@ -220,22 +222,30 @@ class _Graft:
             below_made=frozenset() if tree.root is not None else frozenset(tree.roots),
             links_assets=self._assets == "link",
         )
-        made = {ROOT: json_file(self._root)} if tree.root is None else {}
-        return built(tree, fitting, self._writing, self._assets, made)
+        made: dict[str, bytes] = {}
+        if self._path != ROOT:
+            name = tree.root or ROOT
+            content = json_file(self._root) if tree.root is None else (tree.folder / name).read_bytes()
+            self._root = orjson.loads(fitting.fitted(name, content))
+        elif tree.root is None:
+            made[ROOT] = json_file(self._root)
+        left_out = tree.root if self._path != ROOT else None
+        return built(tree, fitting, self._writing, self._assets, made=made, left_out=left_out)
 
-    def _put(self, folder: str, entry: Entry) -> None:
+    def _put(self, folder: str, before: Folder, after: Folder) -> None:
+        edits = self._draft.edits
         if folder:
-            self._draft.edits.put(folder, entry)
-            return
-        new = self._writing.folder(entry.oid)
-        for name in self._draft.edits.names(""):
-            if name not in new and not is_hidden(name):
-                self._draft.edits.remove(name)
-        for name, one in new.items():
-            self._draft.edits.put(name, one)
+            edits.remove(folder)
+            self._draft.write(self._path, self._root, self._key)
+        for name in before if not folder else ():
+            if name not in after and not is_hidden(name):
+                edits.remove(name)
+        for name, entry in after.items():
+            edits.put(joined(folder, name), entry)
 
-    def _entry(self, folder: str) -> Entry | None:
-        return self._draft.edits.entry(folder) if folder else Entry(self._draft.base_tree, is_folder=True)
+    def _entries(self, folder: str) -> Folder:
+        entry = self._draft.edits.entry(folder) if folder else Entry(self._draft.base_tree, is_folder=True)
+        return self._writing.folder(entry.oid) if entry is not None and entry.is_folder else {}
 
     def _put_since(self, folder: str) -> dict[str, Entry]:
         """Return what was put below the tree after it came, by path, and have its homes link to it again.
@@ -247,34 +257,35 @@ class _Graft:
         """
         edits = self._draft.edits
         kept: dict[str, Entry] = {}
-        before = self._entry(folder)
-        records = [] if before is None else list(_records(Tree(self._writing, before.oid)))
+        entry = edits.entry(folder) if folder else Entry(self._draft.base_tree, is_folder=True)
+        records = [] if entry is None else list(_records(Tree(self._writing, entry.oid)))
         for home in (joined(folder, path) for path in records):
             if any(home.startswith(f"{path}/") for path in kept):
                 continue
             pages = self._draft.members(home)
             members = list(pages.members())
-            if members and not self._tree.has(home[len(folder) :].lstrip("/")):
+            if members and home != self._path and not self._tree.has(home[len(folder) :].lstrip("/")):
                 raise ItemError(
                     f"the tree no longer has {home}, below which {len(members)} objects were put, such as "
                     f"{members[0].id}: move or prune these first"
                 )
             paths = [folder_of(member.path) for member in members]
             for path in [*paths, *_files_of(pages)]:
-                entry = edits.entry(path)
-                if entry is not None:
-                    kept[path] = entry
+                below = edits.entry(path)
+                if below is not None:
+                    kept[path] = below
             pages.home.is_changed = bool(members)
         return kept
 
-    def _differs(self, before: Entry | None, after: Entry, kept: set[str], old_root: JsonObject | None) -> bool:
+    def _differs(self, before: Folder, after: Folder, kept: set[str], old_root: JsonObject | None) -> bool:
         """Tell whether the tree brought anything else than it did before."""
-        folder, name = folder_of(self._path), self._path.rpartition("/")[2]
-        for changed in differences(self._writing, before.oid if before else None, after.oid):
-            path = joined(folder, changed.path)
-            if is_hidden(path) or any(path.startswith(f"{one}/") for one in kept):
-                continue
-            if changed.path != name or old_root is None or not same(old_root, self._root):
+        name = self._path.rpartition("/")[2]
+        folder = folder_of(self._path)
+        if old_root is None or not same(old_root, self._root):
+            return True
+        for changed in _changed(self._writing, before, after):
+            path = joined(folder, changed)
+            if changed != name and not is_hidden(path) and not any(path.startswith(f"{one}/") for one in kept):
                 return True
         return False
 
@@ -298,6 +309,17 @@ class _Lookup:
     def close(self) -> None:
         """Forget them."""
         self._tree.close()
+
+
+def _changed(objects: Writing, before: Folder, after: Folder) -> Iterator[str]:
+    """Yield the paths of the files that differ between two folders."""
+    for name in before.keys() | after.keys():
+        was, is_ = before.get(name), after.get(name)
+        if was is not None and is_ is not None and was.is_folder and is_.is_folder:
+            yield from (path.path for path in differences(objects, was.oid, is_.oid, name))
+        elif was != is_:
+            for entry in (was, is_):
+                yield from (path for path, _ in files_below(objects, entry, name)) if entry is not None else ()
 
 
 def _records(tree: Tree) -> Iterator[str]:

@@ -96,6 +96,11 @@ def test_a_tree_goes_below_a_parent_and_its_links_follow(repository: Repository,
     root = pystac.Catalog.from_file(str(tmp_path / "out" / "catalog.json"))
     assert {one.id for one in root.get_items(recursive=True)} == {"a", "b"}
     root.validate_all()
+    if repository.backend == "git":
+        checked = subprocess.run(
+            ["git", "-C", repository.place, "fsck", "--strict"], capture_output=True, text=True, check=True
+        )
+        assert "dangling" not in checked.stdout + checked.stderr
     for path in (tmp_path / "out").rglob("*.json"):
         for one in json.loads(path.read_bytes())["links"]:
             if one["rel"] == "root":

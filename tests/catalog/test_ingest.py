@@ -209,6 +209,9 @@ def test_below_a_parent(repository: Repository, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "survey/deep/a")
     survey(tmp_path / "survey", items=("b",))
     assert [one.fate for one in fates(repository, tmp_path / "survey", parent="others")] == ["modified"]
+    links = {one["rel"]: one["href"] for one in repository.head().stac("others/survey/catalog.json")["links"]}
+    assert links["root"] == "../../catalog.json"
+    assert links["parent"] == "../collection.json"
     assert repository.head().find("x")
     assert not repository.head().find("a")
     with pytest.raises(UsageError, match="there is no nowhere"):
