@@ -13,16 +13,18 @@ import psycopg
 import pytest
 
 from benchmarks.items import items
+from stac_rucio_sync.catalog.repository import Repository
+from stac_rucio_sync.catalog.transaction import transaction
 from stac_rucio_sync.mapping import map_item
 from stac_rucio_sync.mapping.item import parse_item
 from stac_rucio_sync.model import ItemRead, Registered, Report, Settled
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.sources import ReadOptions, open_source
+from stac_rucio_sync.sources import ReadOptions, Source, open_source
 from stac_rucio_sync.stores.postgres import PostgresStore
 from stac_rucio_sync.stores.rucio import RucioStore
 from stac_rucio_sync.stores.rucio_client import make_client
 from stac_rucio_sync.stores.tables import OBSCORE, loaded_columns
-from stac_rucio_sync.sync import SyncJob
+from stac_rucio_sync.sync import SyncJob, SyncOptions
 from tests.conftest import RunningLake
 
 COLUMNS = ", ".join(loaded_columns(OBSCORE))
@@ -56,10 +58,13 @@ def client(settings: Settings, scope: str, monkeypatch: pytest.MonkeyPatch) -> A
 def run(settings: Settings, made: list[dict[str, Any]], folder: Path, name: str) -> tuple[Report, int]:
     path = folder / "items.ndjson"
     path.write_text("".join(json.dumps(item) + "\n" for item in made))
+    return run_over(open_source(str(path), name=name, options=ReadOptions()), settings)
+
+
+def run_over(source: Source, settings: Settings, **options: Any) -> tuple[Report, int]:
     tables, lake = PostgresStore.open(settings.database_url()), RucioStore(settings)
     try:
-        source = open_source(str(path), name=name, options=ReadOptions())
-        return SyncJob(source, settings, tables, lake).run(), lake.requests
+        return SyncJob(source, settings, tables, lake, SyncOptions(**options)).run(), lake.requests
     finally:
         tables.close()
         lake.close()
@@ -109,6 +114,29 @@ def test_a_second_sync_sends_nothing_and_a_changed_item_changes_its_row(
     assert (report.unchanged, report.changed, report.failed) == (23, 2, 0)
     titles = query("SELECT obs_title FROM lake.obscore WHERE obs_collection = %s AND obs_title IS NOT NULL", scope)
     assert titles == [("after",)]
+
+
+def test_commits_of_a_versioned_catalogue_become_rows_and_take_them_away(
+    settings: Settings, scope: str, query: Callable[..., list[tuple[Any, ...]]], client: Any, tmp_path: Path
+) -> None:
+    made = list(items(3, collection=scope, assets=1))
+    with Repository.create(tmp_path / "survey.git") as repository:
+        for message in ("before", "after"):
+            with transaction(repository) as changes:
+                for item in made:
+                    changes.put_item(item)
+                if message == "after":
+                    changes.remove(repository.head().find(made[2]["id"])[0])
+                last = changes.commit(message)
+            source = open_source(str(repository.place), name=scope, options=ReadOptions(delete=True))
+            report, _ = run_over(source, settings, delete=True)
+            made[0]["properties"]["title"] = "after"
+    assert (report.read, report.changed, report.removed, report.failed) == (1, 1, 1, 0)
+    rows = query("SELECT obs_id, obs_title FROM lake.obscore WHERE obs_collection = %s ORDER BY obs_id", scope)
+    assert rows == [(made[0]["id"], "after"), (made[1]["id"], None)]
+    ((name,),) = query("SELECT name FROM lake.item WHERE (collection, id) = (%s, %s)", scope, made[0]["id"])
+    assert last is not None
+    assert client.get_metadata(scope, name, plugin="ALL")["stac:commit"] == last.oid
 
 
 def test_an_item_whose_row_is_not_what_is_wanted_is_counted_and_told(
