@@ -21,7 +21,7 @@ from stac_rucio_sync.catalog.pages import Member
 from stac_rucio_sync.catalog.paths import child_path, folder_of, is_hidden, item_path, joined
 from stac_rucio_sync.catalog.repository import AUTHOR, ROOT, Located, Repository
 from stac_rucio_sync.catalog.restrictions import restrictions
-from stac_rucio_sync.catalog.weaving import title_of, with_own_links
+from stac_rucio_sync.catalog.weaving import title_of, with_moved_hrefs, with_own_links
 from stac_rucio_sync.errors import ItemError, UsageError
 from stac_rucio_sync.model import JsonObject
 
@@ -267,7 +267,7 @@ class Transaction:
         self.require("move")
         files = self._draft.files_beside(located)
         self._remove(located)
-        self._put_item(stac, parent, files, is_move=True)
+        self._put_item(with_moved_hrefs(stac, located.path, target, files), parent, files, is_move=True)
 
     def commit(self, message: str, *, when: datetime | None = None) -> Commit | None:
         """Make the changes so far visible, all at once.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from stac_rucio_sync.catalog import extents
 from stac_rucio_sync.catalog.extents import Summed
 from stac_rucio_sync.catalog.pages import Page
-from stac_rucio_sync.catalog.paths import relative_href
+from stac_rucio_sync.catalog.paths import folder_of, path_of_href, relative_href
 from stac_rucio_sync.catalog.repository import ROOT
 from stac_rucio_sync.model import JsonObject
 from stac_rucio_sync.model.links import STRUCTURAL_RELATIONS
@@ -28,6 +28,35 @@ def with_own_links(stac: Mapping[str, Any], before: Mapping[str, Any] | None) ->
     ]
     kept = [link for link in (before or {}).get("links", ()) if link.get("rel") in STRUCTURAL_RELATIONS]
     return {name: value for name, value in stac.items() if name != "links"} | {"links": kept + own}
+
+
+def with_moved_hrefs(stac: JsonObject, old: str, new: str, moved: Container[str]) -> JsonObject:
+    """Return an item that moves between paths with relative hrefs that still lead where they led.
+
+    Parameters
+    ----------
+    moved
+        Paths of the files that move along with it, relative to its folder: hrefs of these stay as they are.
+    """
+
+    def again(entry: object) -> object:
+        href = entry.get("href") if isinstance(entry, Mapping) else None
+        path = path_of_href(href, old) if isinstance(href, str) and href else None
+        if not isinstance(entry, Mapping) or path is None or _below(folder_of(old), path) in moved:
+            return entry
+        return {**entry, "href": relative_href(path, new)}
+
+    assets, links = stac.get("assets"), stac.get("links")
+    made = dict(stac)
+    if isinstance(assets, Mapping):
+        made["assets"] = {name: again(asset) for name, asset in assets.items()}
+    if isinstance(links, list):
+        made["links"] = [again(link) for link in links]
+    return made
+
+
+def _below(folder: str, path: str) -> str | None:
+    return path.removeprefix(f"{folder}/") if not folder or path.startswith(f"{folder}/") else None
 
 
 def with_links_to_members(stac: JsonObject, home: Page) -> JsonObject:

@@ -10,10 +10,12 @@ from pathlib import Path
 import pystac
 import pytest
 
+from stac_rucio_sync.catalog.grafting import graft
 from stac_rucio_sync.catalog.index import PAGE, ObjectKey
+from stac_rucio_sync.catalog.paths import path_of_href
 from stac_rucio_sync.catalog.repository import Repository, Version
 from stac_rucio_sync.catalog.transaction import transaction
-from tests.catalog.examples import collection, item
+from tests.catalog.examples import Json, collection, item
 
 
 @pytest.fixture(params=["filesystem", "git"])
@@ -166,6 +168,53 @@ def test_items_move(repository: Repository, tmp_path: Path) -> None:
     assert located.path.startswith("b/")
     beside = located.path.rsplit("/", 1)[0] + "/notes/readme.txt"
     assert repository.head().tree.read(beside) == b"hello"
+
+
+def test_relative_hrefs_lead_where_they_led_when_an_item_moves(repository: Repository, tmp_path: Path) -> None:
+    place = tmp_path / "tree"
+    (place / "shared").mkdir(parents=True)
+    (place / "shared" / "dark frame.fits").write_bytes(b"dark")
+    tree: Json = {"type": "Catalog", "stac_version": "1.1.0", "id": "tree", "description": "A tree.", "links": []}
+    x = item("x", None)
+    x["assets"]["dark"] = {"href": "shared/dark%20frame.fits"}
+    x["links"] = [{"rel": "root", "href": "./catalog.json"}, {"rel": "parent", "href": "./catalog.json"}]
+    x["links"] += [{"rel": "derived_from", "href": "./y.json"}]
+    y = item("y", None) | {"links": x["links"][:2]}
+    tree["links"] = [{"rel": "item", "href": f"./{one}.json"} for one in "xy"]
+    for name, stac in (("catalog", tree), ("x", x), ("y", y)):
+        (place / f"{name}.json").write_text(json.dumps(stac))
+    with transaction(repository) as changes:
+        graft(changes, place, assets="copy")
+        changes.put_collection(collection("b"))
+        changes.commit("a tree")
+        (located,) = repository.head().find("x")
+        changes.move(located, "b/collection.json")
+        changes.commit("x in b")
+    version = repository.head()
+    (located,) = version.find("x")
+    stac = version.stac(located.path)
+    dark = path_of_href(stac["assets"]["dark"]["href"], located.path)
+    assert dark is not None
+    assert version.tree.read(dark) == b"dark"
+    assert stac["assets"]["image"] == x["assets"]["image"]
+    (derived,) = [link for link in stac["links"] if link["rel"] == "derived_from"]
+    other = path_of_href(derived["href"], located.path)
+    assert other is not None
+    assert version.stac(other)["id"] == "y"
+
+
+def test_files_that_move_along_keep_their_names(repository: Repository) -> None:
+    made = item("x", "a")
+    made["assets"]["notes"] = {"href": "./notes/readme.txt"}
+    with transaction(repository) as changes:
+        changes.put_item(made, assets={"notes/readme.txt": changes.writing.put_file(b"hello")})
+        changes.put_collection(collection("b"))
+        changes.commit("x")
+        (located,) = repository.head().find("x")
+        changes.move(located, "b/collection.json")
+        changes.commit("x in b")
+    (located,) = repository.head().find("x")
+    assert repository.head().stac(located.path)["assets"]["notes"] == {"href": "./notes/readme.txt"}
 
 
 def test_history_names_what_changed(repository: Repository) -> None:
