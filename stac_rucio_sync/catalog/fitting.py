@@ -8,12 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 
 from stac_rucio_sync.catalog.pages import json_file
 from stac_rucio_sync.catalog.paths import folder_of, joined, path_of_href, relative_href
 from stac_rucio_sync.catalog.repository import ROOT
+from stac_rucio_sync.mapping.hrefs import absolute_href
 from stac_rucio_sync.model.links import is_absolute
 
 _JSON = "application/json"
@@ -36,8 +38,8 @@ class Fitting:
     below_made
         Paths in the tree of objects whose parent is the root made for it, whatever they say.
     links_assets
-        Relative hrefs of assets become absolute, because the files stay where they are; else it is the other way
-        round for those that lie in the tree.
+        Relative hrefs of assets become absolute, because the files stay where they are: on this machine, or where the
+        tree was published. Otherwise it is the other way round for those that lie in the tree.
     """
 
     folder: str
@@ -69,7 +71,7 @@ class Fitting:
             rel, made = link.get("rel"), link
             if self.base is not None and href.startswith(self.base) and rel != "self":
                 is_published = True
-                inside = path_of_href(href[len(self.base) :], "")
+                inside = self._inside(href)
                 made = link if inside is None else link | {"href": relative_href(inside, path)}
             if rel == "root" and not self.is_root:
                 if has_root:
@@ -96,14 +98,22 @@ class Fitting:
         if not isinstance(href, str) or not href:
             return asset
         if not self.links_assets:
-            inside = path_of_href(href[len(self.base) :], "") if self.base and href.startswith(self.base) else None
-            is_here = inside is not None and (self.source / inside).is_file()
-            return asset | {"href": relative_href(inside, path)} if inside is not None and is_here else asset
+            inside = self._inside(href)
+            return asset if inside is None else asset | {"href": relative_href(inside, path)}
         if is_absolute(href):
             return asset
         named = path_of_href(href, path)
         file = self.source / named if named is not None else self.source / folder_of(path) / href
-        return asset | {"href": file.resolve().as_uri()} if file.is_file() else asset
+        if file.is_file():
+            return asset | {"href": file.resolve().as_uri()}
+        return asset if self.base is None else asset | {"href": absolute_href(href, self.base + quote(path))}
+
+    def _inside(self, href: str) -> str | None:
+        """Return the path in the tree of what is there and was published with it; None: it is none of that."""
+        if self.base is None or not href.startswith(self.base):
+            return None
+        path = path_of_href(href[len(self.base) :], "")
+        return path if path is not None and (self.source / path).is_file() else None
 
 
 def _is(link: object, rel: str) -> bool:

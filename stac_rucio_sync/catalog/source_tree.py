@@ -249,10 +249,14 @@ class SourceTree:
                 self._table.execute("INSERT OR IGNORE INTO asset VALUES (?)", (named,))
 
     def path_of(self, href: str, start: str) -> str | None:
-        """Return the path below the folder that an href in the file at ``start`` names; None: it leads outside."""
-        if self.base is not None and href.startswith(self.base):
-            return path_of_href(href[len(self.base) :] or ".", "")
-        return path_of_href(href, start)
+        """Return the path below the folder that an href in the file at ``start`` names; None: it leads outside.
+
+        What was published beside the tree and is not in the folder is outside.
+        """
+        if self.base is None or not href.startswith(self.base):
+            return path_of_href(href, start)
+        path = path_of_href(href[len(self.base) :], "")
+        return path if path is not None and (self.folder / path).is_file() else None
 
     def _reach(self) -> None:
         self._table.executemany("INSERT INTO reached VALUES (?)", ((root,) for root in self.roots))

@@ -216,6 +216,22 @@ def test_a_published_catalogue_comes_in_with_relative_links_and_goes_out_the_sam
         assert exported(again, tmp_path / "out again", base_url=base) == out
 
 
+def test_what_a_published_tree_has_elsewhere_stays_reachable(repository: Repository, tmp_path: Path) -> None:
+    base = "https://example.org/stac/"
+    place = survey(tmp_path / "survey")
+    root = json.loads((place / "catalog.json").read_bytes())
+    root["links"] += [link("self", f"{base}catalog.json"), link("child", f"{base}not%20here/collection.json")]
+    written(place, {"catalog.json": root})
+    stac = json.loads((place / "deep/a/a.json").read_bytes()) | {"assets": {"image": {"href": "../images/a.fits"}}}
+    written(place, {"deep/a/a.json": stac})
+    grafted = taken(repository, place)
+    assert grafted.dangling.total == 0
+    out = exported(repository, tmp_path / "out")
+    hrefs = [one["href"] for one in json.loads(out["catalog.json"])["links"]]
+    assert f"{base}not%20here/collection.json" in hrefs
+    assert json.loads(out["deep/a/a.json"])["assets"]["image"]["href"] == f"{base}deep/images/a.fits"
+
+
 def test_an_export_with_pages_comes_back_and_takes_more_items(
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
