@@ -256,6 +256,17 @@ def test_a_file_that_is_no_json_any_more_is_broken_and_not_gone(repository: Repo
     assert not reading.complete
 
 
+def test_a_bare_clone_goes_on_where_its_repository_was_left(tmp_path: Path) -> None:
+    with Repository.create(tmp_path / "repository") as repository:
+        commit(repository, a=1, b=1)
+        _, before = read(repository)
+        commit(repository, a=2, b=None)
+    subprocess.run(["git", "clone", "--quiet", "--bare", repository.place, tmp_path / "clone"], check=True)
+    with Repository(tmp_path / "clone") as clone:
+        changes, _ = read(clone, before.cursor)
+    assert (states(changes), gone(changes)) == ({"a": 2}, {"b"})
+
+
 def test_a_moved_item_is_read_where_it_lies_now(repository: Repository) -> None:
     commit(repository, a=1)
     _, before = read(repository)
