@@ -9,36 +9,20 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 
 from stac_rucio_sync.catalog.fields import equal
+from stac_rucio_sync.catalog.index_file import INDEX, MEMORY, opened, with_tables
 from stac_rucio_sync.catalog.objects import Commit, MissingObjectError, Objects
 from stac_rucio_sync.catalog.paths import is_hidden, item_beside
 from stac_rucio_sync.catalog.trees import ChangedPath, Tree, differences
 from stac_rucio_sync.errors import FatalError
 from stac_rucio_sync.model.links import STRUCTURAL_RELATIONS
 
-INDEX = "history.sqlite"
 PAGE = "stac_rucio_sync:page"
 """Marks a catalogue that only divides a long list of links: it is none of the objects that people ask for."""
-_MEMORY = ":memory:"
-_FORMAT = 2
-_TABLES = f"""
-CREATE TABLE IF NOT EXISTS "commit" (
-    number INTEGER PRIMARY KEY, oid TEXT NOT NULL UNIQUE, seconds INTEGER NOT NULL
-);
-CREATE TABLE IF NOT EXISTS change (
-    id TEXT NOT NULL, collection TEXT NOT NULL, kind TEXT NOT NULL, path TEXT NOT NULL, number INTEGER NOT NULL,
-    fate TEXT NOT NULL,
-    PRIMARY KEY (id, collection, kind, path, number)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS change_number ON change (number);
-CREATE INDEX IF NOT EXISTS change_path ON change (path, number);
-PRAGMA user_version = {_FORMAT};
-"""
 
 
 class ObjectKey(NamedTuple):
@@ -73,7 +57,7 @@ class HistoryIndex:
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
         self._file = objects.place / INDEX
-        self._connection = _opened(self._file)
+        self._connection = opened(self._file)
         self.catch_up()
 
     def close(self) -> None:
@@ -94,7 +78,7 @@ class HistoryIndex:
             if self._is_in_memory:
                 raise
             self._connection.close()
-            self._connection = _with_tables(_MEMORY)  # who may not write here makes an index of one's own
+            self._connection = with_tables(MEMORY)  # who may not write here makes an index of one's own
             self._catch_up()
         except sqlite3.DatabaseError as error:
             raise FatalError(f"{self._file} is damaged ({error}): remove it, and it is made again") from error
@@ -119,6 +103,7 @@ class HistoryIndex:
                 # Not the repository that this index was made of: begin anew.
                 self._connection.execute('DELETE FROM "commit"')
                 self._connection.execute("DELETE FROM change")
+                self._connection.execute("DELETE FROM present")
                 missing = list(self._objects.commits(head))
                 before = 0
             for number, commit in enumerate(reversed(missing), start=before + 1):
@@ -204,20 +189,37 @@ class HistoryIndex:
 
     def located(self, identifier: str, number: int, collection: str | None = None) -> list[tuple[ObjectKey, str]]:
         """Return the objects with an id as they lay in a version, with their paths."""
-        latest: dict[tuple[ObjectKey, str], ChangedObject] = {}
-        for change in self.changes(identifier, collection):
-            if change.number <= number:
-                latest.setdefault((change.key, change.path), change)
-        return [(change.key, change.path) for change in latest.values() if change.fate != "removed"]
+        which, values = "id = ? AND (? IS NULL OR collection = ?)", (identifier, collection, collection)
+        held = self._held_now(number, which, values)
+        return list(self._held_then(number, which, values)) if held is None else held
 
     def items_of(self, collection: str, number: int) -> Iterator[tuple[ObjectKey, str]]:
         """Yield the items of a collection in a version, wherever they lie, with their paths."""
-        rows = self._connection.execute(
-            "SELECT kind, collection, id, path, fate, max(number) FROM change"
-            " WHERE collection = ? AND kind = 'item' AND number <= ? GROUP BY id, path ORDER BY path",
-            (collection, number),
+        which, values = "collection = ? AND kind = 'item'", (collection,)
+        held = self._held_now(number, which, values)
+        yield from self._held_then(number, which, values) if held is None else held
+
+    def _held_then(self, number: int, which: str, values: tuple[str | None, ...]) -> Iterator[tuple[ObjectKey, str]]:
+        """Yield what a version held, in the order of paths."""
+        statement = (
+            "SELECT kind, collection, id, path, fate, max(number) FROM change"  # noqa: S608 - the condition is ours
+            f" WHERE {which} AND number <= ? GROUP BY id, collection, kind, path ORDER BY path"
         )
-        yield from ((ObjectKey(*row[:3]), row[3]) for row in rows if row[4] != "removed")
+        for row in self._connection.execute(statement, (*values, number)):
+            if row[4] != "removed":
+                yield ObjectKey(*row[:3]), row[3]
+
+    def _held_now(self, number: int, which: str, values: tuple[str | None, ...]) -> list[tuple[ObjectKey, str]] | None:
+        """Return what the latest version holds, in the order of paths; None: the number is not the latest one's."""
+        self._connection.execute("BEGIN")  # another process may take a commit in just now
+        try:
+            if number != self.latest():
+                return None
+            statement = f"SELECT kind, collection, id, path FROM present WHERE {which} ORDER BY path"  # noqa: S608 - ours
+            rows = self._connection.execute(statement, values)
+            return [(ObjectKey(*row[:3]), row[3]) for row in rows]
+        finally:
+            self._connection.execute("COMMIT")
 
     def places_of(self, key: ObjectKey, number: int) -> dict[str, int]:
         """Return where an object lay in a version: each path, with the commit that changed the object there last."""
@@ -277,6 +279,12 @@ class HistoryIndex:
                 rows.append((key.id, key.collection, key.kind, item, number, "modified"))
         self._connection.execute('INSERT INTO "commit" VALUES (?, ?, ?)', (number, commit.oid, commit.when.timestamp()))
         self._connection.executemany("INSERT OR REPLACE INTO change VALUES (?, ?, ?, ?, ?, ?)", rows)
+        gone = (row[:4] for row in rows if row[5] == "removed")
+        come = (row[:4] for row in rows if row[5] == "added")
+        self._connection.executemany(
+            "DELETE FROM present WHERE id = ? AND collection = ? AND kind = ? AND path = ?", gone
+        )
+        self._connection.executemany("INSERT OR REPLACE INTO present VALUES (?, ?, ?, ?)", come)
 
     def _changes(self, path: ChangedPath) -> Iterator[tuple[ObjectKey, str]]:
         if not may_be_object(path.path):
@@ -302,34 +310,6 @@ class HistoryIndex:
     def _one(self, statement: str, values: Sequence[Any] = ()) -> tuple[Any, ...]:
         found: tuple[Any, ...] = self._connection.execute(statement, values).fetchone()
         return found
-
-
-def _opened(file: Path) -> sqlite3.Connection:
-    """Open the file of an index; one that is none is made again, and who may not write it has one in memory."""
-    try:
-        return _with_tables(str(file))
-    except sqlite3.OperationalError:
-        return _with_tables(_MEMORY)
-    except sqlite3.DatabaseError:
-        for end in ("", "-wal", "-shm"):
-            file.with_name(f"{file.name}{end}").unlink(missing_ok=True)
-        return _with_tables(str(file))
-
-
-def _with_tables(file: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(file, timeout=60.0, isolation_level=None)
-    try:
-        (made,) = connection.execute("PRAGMA user_version").fetchone()
-        if made != _FORMAT:
-            connection.execute("PRAGMA journal_mode = WAL")
-            if made:
-                connection.executescript('DROP TABLE IF EXISTS "commit"; DROP TABLE IF EXISTS change')
-            connection.executescript(_TABLES)
-        connection.execute("PRAGMA synchronous = NORMAL")  # a crash may cost the latest commits here, never the file
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 def may_be_object(path: str) -> bool:

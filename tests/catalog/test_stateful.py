@@ -17,7 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 
 from stac_rucio_sync.catalog import pages
 from stac_rucio_sync.catalog.as_pystac import as_pystac
-from stac_rucio_sync.catalog.index import INDEX, PAGE, ObjectKey
+from stac_rucio_sync.catalog.index import PAGE, ObjectKey
+from stac_rucio_sync.catalog.index_file import INDEX
 from stac_rucio_sync.catalog.paths import joined
 from stac_rucio_sync.catalog.repository import ROOT, Located, Repository, Version
 from stac_rucio_sync.catalog.transaction import Transaction, transaction
