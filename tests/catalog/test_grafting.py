@@ -263,7 +263,7 @@ def test_an_export_with_pages_comes_back_and_takes_more_items(
         ("noaa-cdr", 120, 0, 2),
         ("pystac", 155, 0, 1),
         ("linz-elevation", 215, 30_509, 0),
-        pytest.param("planet-open-stac", 10_772, 0, 0, marks=pytest.mark.slow),
+        pytest.param("planet-open-stac", 10_772, 0, 0, marks=[pytest.mark.slow, pytest.mark.timeout(600)]),
     ],
 )
 def test_real_catalogues_come_in_whole_and_go_out_the_same(

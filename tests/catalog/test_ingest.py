@@ -19,6 +19,7 @@ from stac_rucio_sync.catalog.repository import Repository
 from stac_rucio_sync.errors import UsageError
 from tests.catalog.examples import collection, item
 from tests.catalog.test_grafting import exported, files_of, survey
+from tests.unit.loopback import Answer, Asked, serving
 
 Json = dict[str, Any]
 
@@ -260,6 +261,42 @@ def test_a_pruned_catalogue_goes_with_its_orphans_and_comes_back(repository: Rep
     (fate,) = fates(repository, tmp_path / "out" / "survey", parent="others")
     assert fate.fate == "added"
     assert fate.remarks == ("1 nodes are orphans, to which no link leads, such as deep/lost.json",)
+
+
+def test_a_published_catalogue_is_fetched(repository: Repository, tmp_path: Path) -> None:
+    place = survey(tmp_path / "survey")
+    stac = json.loads((place / "deep/a/a.json").read_bytes()) | {"assets": {"image": {"href": "../images/a.fits"}}}
+    write(place / "deep/a/a.json", stac)
+    status = {"code": 404}
+
+    def answer(asked: Asked) -> Answer:
+        file = place / asked.path.removeprefix("/stac/")
+        return Answer(body=file.read_bytes()) if file.is_file() else Answer(status["code"])
+
+    with serving(answer) as server:
+        url = f"{server.url}/stac/catalog.json"
+        (fate,) = fates(repository, url)
+        assert (fate.fate, fate.id, fate.remarks) == ("added", "survey", ())
+        assert stored(repository, "a")["assets"]["image"]["href"] == f"{server.url}/stac/deep/images/a.fits"
+        assert len(server.asked) == 4
+        assert [one.fate for one in fates(repository, url)] == ["unchanged"]
+        (place / "deep/b/b.json").unlink()
+        status["code"] = 403
+        (fate,) = fates(repository, url)
+        assert fate.fate == "failed"
+        assert "403" in (fate.reason or "")
+        assert repository.head().find("b")
+        status["code"] = 404
+        (fate,) = fates(repository, url)
+        assert fate.fate == "modified"
+        assert fate.remarks == (
+            "1 links to children and items lead to nothing, such as deep/collection.json -> deep/b/b.json",
+        )
+        assert not repository.head().find("b")
+        write(place / "single.json", item("single", None) | {"assets": {"image": {"href": "s.fits"}}})
+        (fate,) = fates(repository, f"{server.url}/stac/single.json")
+        assert fate.fate == "added"
+        assert stored(repository, "single")["assets"]["image"]["href"] == f"{server.url}/stac/s.fits"
 
 
 PLUG_IN = """

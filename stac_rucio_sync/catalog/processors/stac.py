@@ -1,7 +1,8 @@
-"""The processor of what is STAC already: items, and whole static catalogues in folders.
+"""The processor of what is STAC already: items, and whole static catalogues, in folders or published by HTTP.
 
 A folder with a ``catalog.json`` or ``collection.json`` is one product, and so is a folder of several such ones; in any
-other folder each item is one.
+other folder each item is one. Of a published catalogue all documents below the folder of its root are fetched, to see
+whether any has changed; the files of its assets stay at their server.
 """
 
 from __future__ import annotations
@@ -10,13 +11,17 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import orjson
 
+from stac_rucio_sync.addresses import is_http
 from stac_rucio_sync.catalog.asset_files import local_path
+from stac_rucio_sync.catalog.fetched_tree import fetch_tree
 from stac_rucio_sync.catalog.index import key_of
 from stac_rucio_sync.catalog.paths import HIDDEN
-from stac_rucio_sync.catalog.source_tree import ROOTS, is_whole_catalogue
+from stac_rucio_sync.catalog.source_tree import ROOTS, SourceTree, is_whole_catalogue
 from stac_rucio_sync.errors import ItemError, UsageError
 from stac_rucio_sync.model import JsonObject
 
@@ -24,7 +29,7 @@ __version__ = "1"
 
 
 def discover(source: str) -> Iterator[str]:
-    """Yield a file itself, a folder that is a static catalogue, or the items below any other folder.
+    """Yield a file or URL itself, a folder that is a static catalogue, or the items below any other folder.
 
     Raises
     ------
@@ -32,7 +37,7 @@ def discover(source: str) -> Iterator[str]:
         There is nothing.
     """
     place = Path(source)
-    if place.is_file():
+    if is_http(source) or place.is_file():
         yield source
     elif not place.is_dir():
         raise UsageError(f"there is no file or folder {source}")
@@ -44,7 +49,8 @@ def discover(source: str) -> Iterator[str]:
 
 def id(product_source: str) -> str:
     """Return ``collection/id`` of an item, the id of a catalogue, or the name of a folder of several."""
-    place = Path(product_source)
+    _forget()  # it may be another run, and the catalogue another one by now
+    place = _place(product_source)
     if place.is_dir():
         root = _root(place)
         return place.resolve().name if root is None else _key_text(_read(root), root)
@@ -53,7 +59,7 @@ def id(product_source: str) -> str:
 
 def version(product_source: str) -> str:
     """Return a digest of all documents, and of sizes and times of the files beside them."""
-    place = Path(product_source)
+    place = _place(product_source)
     digest = hashlib.sha256()
     if place.is_dir():
         for file in _files(place):
@@ -70,8 +76,6 @@ def version(product_source: str) -> str:
 
 def version_of_linked(root: Path) -> str:
     """Return a digest of a catalogue's root and of all that its links reach."""
-    from stac_rucio_sync.catalog.source_tree import SourceTree  # noqa: PLC0415
-
     digest = hashlib.sha256()
     tree = SourceTree(root)
     try:
@@ -85,8 +89,43 @@ def version_of_linked(root: Path) -> str:
 
 
 def process(product_source: str) -> str:
-    """Return the source itself: it is STAC."""
-    return product_source
+    """Return the source itself, which is STAC, or where it was fetched to."""
+    return str(_place(product_source))
+
+
+def release(path: str) -> None:
+    """Remove what was fetched."""
+    if any(Path(path).is_relative_to(fetched.folder.name) for fetched in _FETCHED.values()):
+        _forget()
+
+
+class _Fetched(NamedTuple):
+    folder: TemporaryDirectory[str]
+    root: Path
+
+
+_FETCHED: dict[str, _Fetched] = {}
+"""The published product that is being looked at, by its URL: it is fetched once, and one at a time is kept."""
+
+
+def _forget() -> None:
+    while _FETCHED:
+        _FETCHED.popitem()[1].folder.cleanup()
+
+
+def _place(product_source: str) -> Path:
+    """Return where the documents of a product lie on this machine."""
+    if not is_http(product_source):
+        return Path(product_source)
+    if product_source not in _FETCHED:
+        _forget()
+        folder = TemporaryDirectory(prefix="published-")
+        try:
+            _FETCHED[product_source] = _Fetched(folder, fetch_tree(product_source, Path(folder.name)))
+        except BaseException:
+            folder.cleanup()
+            raise
+    return _FETCHED[product_source].root
 
 
 def _items(folder: Path) -> Iterator[str]:
