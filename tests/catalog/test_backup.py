@@ -22,7 +22,7 @@ from stac_rucio_sync.catalog.transaction import transaction
 from stac_rucio_sync.errors import FatalError, UsageError
 from tests.catalog.examples import item
 
-LARGE = os.urandom(3_000_000)
+LARGE = os.urandom(1_200_000)
 
 
 @pytest.fixture(params=["filesystem", "git"])

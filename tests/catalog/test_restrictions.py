@@ -16,9 +16,9 @@ from stac_rucio_sync.errors import FatalError, UsageError
 from tests.catalog.examples import collection, item
 
 
-@pytest.fixture(params=["filesystem", "git"])
-def repository(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Repository]:
-    with Repository.create(tmp_path / "repository", backend=request.param) as made:
+@pytest.fixture
+def repository(tmp_path: Path) -> Iterator[Repository]:
+    with Repository.create(tmp_path / "repository") as made:
         with transaction(made) as changes:
             changes.put_collection(collection("other"))
             changes.put_item(item("a"))
