@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from stac_rucio_sync.lake import Lake, running_settings
-from stac_rucio_sync.lake.home import default_home
 from stac_rucio_sync.settings import Settings, load_settings
+from tests.homes import session_home
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
@@ -41,7 +41,7 @@ class RunningLake:
 @pytest.fixture(scope="session")
 def lake() -> Iterator[RunningLake]:
     """The embedded lake: PostgreSQL, Rucio, file servers, daemons."""
-    home = Path(os.environ.get("STAC_RUCIO_SYNC_TEST_HOME", default_home().with_name("test-lake")))
+    home = session_home()
     embedded = Lake(home)
     embedded.reset()
     embedded.up()

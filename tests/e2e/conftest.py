@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,18 +12,18 @@ import orjson
 import pytest
 
 from stac_rucio_sync.lake import Lake, running_settings
-from stac_rucio_sync.lake.home import default_home
 from stac_rucio_sync.settings import load_settings
 from tests.conftest import RunningLake
 from tests.e2e.annotated import free_port, serving
 from tests.e2e.archive import Archive, running_archive
 from tests.e2e.copies import Copies, copied_item
+from tests.homes import session_home
 
 
 @contextmanager
 def _another_lake(name: str, **options: Any) -> Iterator[RunningLake]:
     """Run a lake beside the session's."""
-    usual = Path(os.environ.get("STAC_RUCIO_SYNC_TEST_HOME", default_home().with_name("test-lake")))
+    usual = session_home()
     lake = Lake(usual.with_name(f"{usual.name}-{name}"))
     lake.reset()
     lake.up(**options)

@@ -29,6 +29,7 @@ from stac_rucio_sync.lake import ports as ports_module
 from stac_rucio_sync.lake.home import PORT_NAMES, cache_folder, default_home
 from stac_rucio_sync.lake.ports import choose_ports
 from stac_rucio_sync.settings import load_settings
+from tests.homes import session_home
 from tests.lake.rest import Account
 
 WARM_SECONDS = 12.0
@@ -38,8 +39,7 @@ RUCIO = [sys.executable, str(Path(sys.executable).with_name("rucio"))]
 @pytest.fixture(scope="module")
 def own_lake() -> Iterator[Lake]:
     """A lake beside the session's, so that stopping it disturbs nobody."""
-    shared = Path(os.environ.get("STAC_RUCIO_SYNC_TEST_HOME", default_home()))
-    lake = Lake(shared.with_name("lifecycle-lake"))
+    lake = Lake(session_home().with_name(f"{session_home().name}-lifecycle"))
     lake.reset()
     lake.up()
     try:

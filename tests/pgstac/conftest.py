@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stac_rucio_sync.lake.home import default_home
+from tests.homes import session_home
 from tests.pgstac.catalogue import COLLECTIONS, an_item, everything
 from tests.pgstac.server import PgstacServer, running
 
@@ -27,8 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def pgstac() -> Iterator[PgstacServer]:
     """A running server with two collections, as pgstac is out of the box."""
-    home = Path(os.environ.get("STAC_RUCIO_SYNC_TEST_HOME", default_home()))
-    with running(home.with_name("pgstac-server")) as server:
+    with running(session_home().with_name(f"{session_home().name}-pgstac")) as server:
         server.load("collections", COLLECTIONS)
         yield server
 
