@@ -7,14 +7,14 @@ from typing import Protocol
 
 import orjson
 
-from stac_rucio_sync.catalog.index import PAGE, ObjectKey, key_of, may_be_object
+from stac_rucio_sync.catalog.index import PAGE, ObjectKey, key_of, may_be_object, same
 from stac_rucio_sync.catalog.late import Late
 from stac_rucio_sync.catalog.objects import Entry, Writing
 from stac_rucio_sync.catalog.pages import HOMES, Member, Pages, json_file, record_path
 from stac_rucio_sync.catalog.paths import folder_of, has_own_folder, joined, path_of_href
 from stac_rucio_sync.catalog.repository import ROOT, Located, Version
 from stac_rucio_sync.catalog.trees import TreeEdits
-from stac_rucio_sync.catalog.weaving import with_links_to_members, with_links_upward, with_sums
+from stac_rucio_sync.catalog.weaving import SUMMED_UP, with_links_to_members, with_links_upward, with_sums, without_sums
 from stac_rucio_sync.errors import ItemError, UsageError
 from stac_rucio_sync.model import JsonObject
 
@@ -241,8 +241,13 @@ class Draft:
 
     def keep_stated(self, path: str, stac: JsonObject) -> None:
         """Keep what a collection says of itself, to which its items' sums are added."""
-        said = {name: stac.get(name) for name in ("extent", "summaries")}
-        self.edits.write(_stated_path(path), orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE))
+        self.edits.write(_stated_path(path), _stated(stac))
+
+    def is_as_stated(self, path: str, stac: JsonObject, before: JsonObject) -> bool:
+        """Tell whether an object that is put says what it said before, or what it has become by its members."""
+        if same(before, stac):
+            return True
+        return self.edits.read(_stated_path(path)) == _stated(stac) and same(without_sums(before), without_sums(stac))
 
     def with_sums(self, path: str, stac: JsonObject) -> JsonObject:
         """Return a collection with extents and summaries of what it stated and of its members."""
@@ -265,6 +270,8 @@ class Draft:
             stac = self.stac(path)
             if stac is not None:
                 self.edits.write(path, json_file(self._woven(path, stac)))
+                if stac.get("type") == "Feature" and has_own_folder(path, stac["id"]):
+                    self.edits.settle(folder_of(path))
         self._late.clear()
         self._relinked.clear()
         self._pages.clear()
@@ -306,6 +313,11 @@ class Draft:
 def _leads_to(link: JsonObject, start: str, path: str) -> bool:
     is_down = link.get("rel") in {"item", "child"}
     return is_down and path_of_href(link.get("href", ""), start) == path
+
+
+def _stated(stac: JsonObject) -> bytes:
+    said = {name: stac.get(name) for name in SUMMED_UP}
+    return orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _stated_path(path: str) -> str:

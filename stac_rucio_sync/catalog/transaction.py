@@ -157,14 +157,16 @@ class Transaction:
         if key is None or key.kind != "item" or not key.id:
             raise ItemError("it is no STAC item: type must be Feature, and id a text")
         old_path = self.find(key)
-        home = self._home_of_new(key, old_path, parent)
+        home = self._draft.home_of(old_path) if old_path else self._home_of_new(key, parent)
         path = old_path or item_path(folder_of(home), key.id)
         before = self.stac(path)
         if before is not None and old_path is None:
             raise ItemError(f"{key.id} cannot be put at {path}: another item lies there")
-        members = self._draft.members(home)
         kept = with_own_links(stac, before)
         files = self._changed_files(Located(key, path), assets, is_new=before is None)
+        if before is None:
+            self._make_collection_of(key)
+        members = self._draft.members(home)
         fate = "added" if before is None else "modified" if files or not same(before, kept) else "unchanged"
         if fate != "unchanged":
             if not is_move:
@@ -196,12 +198,12 @@ class Transaction:
         if before is None:
             self.require("ingest")
         kept = with_own_links(stac, before)
-        if key.kind == "collection":
-            self._draft.keep_stated(path, kept)
-        if before is not None and same(before, self._draft.with_sums(path, kept)):
+        if before is not None and self._draft.is_as_stated(path, kept, before):
             return "unchanged"
         if before is not None:
             self.require("update")
+        if key.kind == "collection":
+            self._draft.keep_stated(path, kept)
         self._draft.write(path, kept, key)
         self._draft.members(path)
         if before is None or self._draft.members(home).get("child", key.id) is not None:
@@ -295,19 +297,19 @@ class Transaction:
         self._draft.go_on(self._base)
         return None
 
-    def _home_of_new(self, key: ObjectKey, old_path: str | None, parent: str | None) -> str:
-        if old_path is not None:
-            return self._draft.home_of(old_path)
+    def _home_of_new(self, key: ObjectKey, parent: str | None) -> str:
+        """Return what a new item is to be a member of; its collection may have to be made yet."""
         if parent is not None:
             self._draft.members(parent)
+            return parent
         if not key.collection:
-            return parent or ROOT
-        collection = ObjectKey("collection", "", key.collection)
-        path = self.find(collection)
-        if path is None:
+            return ROOT
+        there = self.find(ObjectKey("collection", "", key.collection))
+        return there or child_path(folder_of(ROOT), key.collection, "collection")
+
+    def _make_collection_of(self, key: ObjectKey) -> None:
+        if key.collection and self.find(ObjectKey("collection", "", key.collection)) is None:
             self.put_collection(_new_collection(key.collection))
-            path = self.find(collection)
-        return parent or path or ROOT
 
     def _changed_files(
         self, located: Located, assets: Mapping[str, Entry] | None, *, is_new: bool

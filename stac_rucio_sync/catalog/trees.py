@@ -193,6 +193,18 @@ class TreeEdits:
         at.below.pop(name, None)
         at.entries.pop(name, None)
 
+    def settle(self, path: str) -> None:
+        """Put a folder that was touched and is likely not to be touched again: it takes no more memory."""
+        *folders, name = _parts(path)
+        at = self._root
+        for folder in folders:
+            if folder not in at.below:
+                return
+            at = at.below[folder]
+        below = at.below.pop(name, None)
+        if below is not None:
+            self._close(at, name, below)
+
     def save(self) -> str:
         """Put the folders that were touched, and return the new root folder."""
         return self._saved(self._root).oid
@@ -210,12 +222,15 @@ class TreeEdits:
 
     def _saved(self, at: _Open) -> Entry:
         for name, below in at.below.items():
-            if _holds(below):
-                at.entries[name] = self._saved(below)
-            else:
-                at.entries.pop(name, None)
+            self._close(at, name, below)
         at.below.clear()
         return self._writing.put_folder(at.entries)
+
+    def _close(self, at: _Open, name: str, below: _Open) -> None:
+        if _holds(below):
+            at.entries[name] = self._saved(below)
+        else:
+            at.entries.pop(name, None)
 
 
 def _holds(at: _Open) -> bool:

@@ -16,6 +16,8 @@ from stac_rucio_sync.model.links import STRUCTURAL_RELATIONS
 _JSON = "application/json"
 _UPWARD = frozenset({"root", "parent", "collection", "self"})
 _DOWNWARD = frozenset({"item", "child"})
+SUMMED_UP = ("extent", "summaries")
+"""Fields of a collection that follow from its members, too."""
 
 
 def with_own_links(stac: Mapping[str, Any], before: Mapping[str, Any] | None) -> JsonObject:
@@ -87,6 +89,11 @@ def with_sums(stac: JsonObject, said: Mapping[str, Any], members: Summed) -> Jso
     if said.get("summaries") or summaries:
         made["summaries"] = (said.get("summaries") or {}) | summaries
     return made
+
+
+def without_sums(stac: Mapping[str, Any]) -> JsonObject:
+    """Return an object without what follows from its members."""
+    return {name: value for name, value in stac.items() if name not in SUMMED_UP}
 
 
 def title_of(stac: Mapping[str, Any]) -> str | None:

@@ -270,3 +270,24 @@ def test_a_clone_is_the_catalogue(tmp_path: Path) -> None:
     subprocess.run(["git", "clone", "-q", str(tmp_path / "r"), str(tmp_path / "clone")], check=True)
     root = pystac.Catalog.from_file(str(tmp_path / "clone" / "catalog.json"))
     assert len(list(root.get_items(recursive=True))) == 400
+
+
+def test_a_collection_that_is_put_as_it_was_or_as_it_became_is_unchanged(repository: Repository) -> None:
+    with transaction(repository) as changes:
+        changes.put_collection(collection("fields"))
+        changes.put_item(item("a", lon=40))
+        changes.put_item(item("b", lon=50))
+        changes.commit("a, b")
+        grown = repository.head().stac("fields/collection.json")
+        assert grown["extent"]["spatial"]["bbox"] == [[0, 0, 51, 21]]
+        assert changes.put_collection(collection("fields")) == "unchanged"
+        assert changes.put_collection(grown) == "unchanged"
+        (located,) = repository.head().find("b")
+        changes.remove(located)
+        assert changes.put_collection(collection("fields")) == "unchanged"
+        changes.commit("a")
+        assert repository.head().stac("fields/collection.json")["extent"]["spatial"]["bbox"] == [[0, 0, 41, 21]]
+        wider = {"spatial": {"bbox": [[-9, 0, 1, 1]]}, "temporal": {"interval": [["2020-01-01T00:00:00Z", None]]}}
+        assert changes.put_collection(collection("fields", extent=wider)) == "modified"
+        changes.commit("wider")
+    assert repository.head().stac("fields/collection.json")["extent"]["spatial"]["bbox"] == [[-9, 0, 41, 21]]
