@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -244,3 +245,45 @@ def test_a_killed_writer_leaves_the_lock_free(tmp_path: Path) -> None:
     assert killed.returncode == -9
     with writer_lock(tmp_path, wait=0.1):
         assert f"process {os.getpid()} " in (owner(tmp_path) or "")
+
+
+def test_all_is_on_the_disk_before_the_head_leads_to_it(objects: Objects, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = commit(objects, {"a": b"1"})
+    written_down: list[tuple[str, str | None]] = []
+    backend = sys.modules[type(objects).__module__]
+    for name in ("sync_all_below", "sync"):
+        really = getattr(backend, name)
+
+        def noted(path: Path, name: str = name, really: Callable[[Path], None] = really) -> None:
+            written_down.append((name, objects.head()))
+            really(path)
+
+        monkeypatch.setattr(backend, name, noted)
+    after = commit(objects, {"a": b"2"})
+    assert written_down[0] == ("sync_all_below", before)
+    assert ("sync", after) in written_down
+    assert set(written_down[1:]) == {("sync", after)}
+
+
+def test_what_a_power_cut_emptied_is_written_again(objects: Objects) -> None:
+    """The machine stopped before anything led to what a writer wrote: the names are there, the bytes are not."""
+    with objects.writing() as writing:
+        edits = TreeEdits(writing, None)
+        edits.write("a/b", b"content")
+        writing.save(edits.save(), "lost", "me", WHEN)
+    emptied = [
+        path for path in objects.place.rglob("*")
+        if path.is_file() and not path.is_symlink() and re.fullmatch("[0-9a-f]{38,}|[.]entries", path.name)
+    ]  # fmt: skip
+    for path in emptied:
+        path.unlink()
+        path.touch()
+    for path in (objects.place / "current", objects.place / "refs" / "heads" / "main"):
+        path.unlink(missing_ok=True)
+    assert len(emptied) >= 3
+    with type(objects)(objects.place).writing() as writing:  # type: ignore[call-arg]  # both take their place
+        edits = TreeEdits(writing, None)
+        edits.write("a/b", b"content")
+        writing.save(edits.save(), "again", "me", WHEN)
+    again = type(objects)(objects.place)  # type: ignore[call-arg]
+    assert contents(again, again.head() or "") == {"a/b": b"content"}
