@@ -334,6 +334,9 @@ BEGIN
         END IF;
     END IF;
     INSERT INTO lake.obscore (did, %1$s) VALUES (this_did, %3$s) RETURNING NOT EXISTS (%8$s) INTO kept;
+    IF metadata ->> 'stac:fingerprint' IS NULL THEN
+        PERFORM lake.note_described(ARRAY[this_did], ARRAY[w.obs_publisher_did]);
+    END IF;
     RETURN kept;
 END
 $body$

@@ -49,8 +49,11 @@ DECLARE
     state text;
 BEGIN
     BEGIN
+        PERFORM lake.note_described(array_agg(did), array_agg(data ->> 'obs_publisher_did'))
+        FROM unnest(dids, metadata) AS d(did, data) WHERE data ->> 'stac:fingerprint' IS NULL HAVING count(*) > 0;
         FOR refused IN SELECT * FROM lake.write_rows(dids, metadata) LOOP
             PERFORM lake.set_metadata_aside(refused.did, refused.reason, refused.publisher_did);
+            PERFORM lake.forget_described(ARRAY[refused.did]);
             good := array_remove(good, refused.did);
         END LOOP;
         PERFORM lake.release_metadata(good);
@@ -165,6 +168,7 @@ BEGIN
             DELETE FROM lake.obscore WHERE did IS NOT NULL;
             DELETE FROM lake.quarantine WHERE source = 'rucio:metadata';
             DELETE FROM lake.did_link;
+            PERFORM lake.forget_described(ARRAY(SELECT id FROM lake.item WHERE collection = ''));
             RETURN NULL;
         ELSIF TG_OP = 'DELETE' THEN
             SELECT array_agg(scope || ':' || name), array_agg(data ->> 'obs_publisher_did')
@@ -193,6 +197,7 @@ BEGIN
                 RETURNING o.obs_publisher_did
             )
             SELECT array_agg(obs_publisher_did) INTO freed FROM dropped;
+            PERFORM lake.forget_described(gone_dids);
         END IF;
         IF left_dids IS NOT NULL THEN
             PERFORM lake.release_metadata(left_dids);

@@ -83,7 +83,7 @@ class _Teller:
 
     def tell(self, look: Look) -> None:
         """Tell what one look found; of one that found nothing, nothing."""
-        news = look.changes.any or look.rses or look.links or look.failed or look.why == "rebuild"
+        news = look.changes.any or look.rses or look.described or look.links or look.failed or look.why == "rebuild"
         if self._as_json and (self._always or news):
             click.echo(orjson.dumps(look.as_json()))
         if look.failed:
@@ -101,6 +101,7 @@ def _summary(look: Look) -> str:
     counts = {"added": changes.added, "changed": changes.changed, "removed": changes.removed}
     found = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "none"
     rses = f"; {look.rses} RSEs or distances changed" if look.rses else ""
+    rses += f"; {look.described} described DIDs have other files" if look.described else ""
     rses += f"; {look.links} DIDs name other links" if look.links else ""
     heard = f"{look.heard} files heard of, " if look.why != "rebuild" else ""
     return f"{look.why}: replicas {found}{rses} ({heard}{look.compared} compared, {look.seconds:.2f} s)"
@@ -141,7 +142,7 @@ def rebuild(invocation: Invocation, dry_run: bool, links: bool, as_json: bool) -
                 click.echo(orjson.dumps(job.report.as_json()))
             else:
                 talk.print(_rebuilt(job.report), markup=False, soft_wrap=True)
-    if dry_run and (job.report.changes.any or job.report.leftovers):
+    if dry_run and (job.report.changes.any or job.report.leftovers or job.report.described):
         sys.exit(EXIT_FAILED)
 
 
@@ -151,7 +152,7 @@ def _rebuilt(report: RebuildReport) -> str:
     return (
         f"{'would be, ' if report.dry_run else ''}of {report.files} files: replicas {told['added']} added, "
         f"{told['changed']} changed, {told['removed']} removed; {report.rses} RSEs or distances changed; "
-        f"{report.seconds:.1f} s, {rate:.0f} files/s"
+        f"{report.described} described DIDs have other files; {report.seconds:.1f} s, {rate:.0f} files/s"
     )
 
 

@@ -16,6 +16,7 @@ class HeldFile:
     """A file of an item with all its replicas, in no order."""
 
     asset: str
+    """Its key in the item; of no collection: its DID."""
     did: Did
     bytes: int
     adler32: str | None
@@ -42,9 +43,10 @@ class HeldItem:
     """An item as the last run left it: its files, and the assets and links that are no files."""
 
     key: ItemKey
-    """Both parts are empty where the DID is no item's and nothing but its ``did_links`` is known."""
+    """No collection: a user of Rucio described the DID, which is the id. Both are empty where nothing but its
+    ``did_links`` is known."""
     did: Did
-    """Its dataset."""
+    """Its dataset; of no collection: the DID that was described, maybe a file."""
     obs_publisher_did: str
     dataproduct_type: str | None
     """The term of ObsCore; None where the item has no row."""

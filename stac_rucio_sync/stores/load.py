@@ -57,10 +57,13 @@ _WRITE_DISTANCES = """
     ON CONFLICT (source, destination) DO UPDATE SET distance = EXCLUDED.distance
     WHERE t.distance <> EXCLUDED.distance
 """
+# A DID that its owner described before it came to a sync: the sync's item takes its place.
+_DROP_DESCRIBED = "DELETE FROM lake.item WHERE collection = '' AND id = ANY(%s)"
 _DROP_OBSCORE = "DELETE FROM lake.obscore WHERE obs_publisher_did = ANY(%s)"
 _DROP_EPN = "DELETE FROM lake.epn WHERE obs_publisher_did = ANY(%s)"
 
 _ITEM_PUBLISHER_DID = loaded_columns(ITEM).index("obs_publisher_did")
+_ITEM_DID = (loaded_columns(ITEM).index("scope"), loaded_columns(ITEM).index("name"))
 _EPN_PUBLISHER_DID = loaded_columns(EPN).index("obs_publisher_did")
 
 
@@ -123,6 +126,7 @@ class Load:
         A file whose DID changed goes, too.
         """
         execute = self._connection.execute
+        execute(_DROP_DESCRIBED, [[":".join(row[place] for place in _ITEM_DID) for row in rows[ITEM]]])
         known = {row[:2]: row[2] for row in execute(_KNOWN_ITEMS, _columns({row[:2] for row in rows[ITEM]}, 2))}
         if not known:
             return set()

@@ -48,7 +48,8 @@ _BY_DID: Final = """
         UNION ALL (
             SELECT i.collection, i.id, i.scope, i.name, i.obs_publisher_did, asked.scope, asked.name, f.asset
             FROM lake.file f JOIN lake.item i USING (collection, id)
-            WHERE f.scope = asked.scope AND f.name = asked.name ORDER BY f.collection, f.id LIMIT 1
+            WHERE f.scope = asked.scope AND f.name = asked.name
+            ORDER BY f.collection = '', f.collection, f.id LIMIT 1
         )
         UNION ALL
         SELECT '', '', d.scope, d.name, '', d.scope, d.name, NULL
@@ -121,8 +122,9 @@ class Mirror:
     def held(self, dids: Sequence[Did]) -> Mapping[Did, HeldItem]:
         """Return what is held of datasets and files, by the DID that was asked for; one that is unknown is left out.
 
-        Of a file its item is given with this file only, and the links of its asset and of the file itself. Of a DID
-        that is none of ours, but whose metadata name links, these alone are given; the item has no key then.
+        Of a file its item is given with this file only, and the links of its asset and of the file itself. A DID that
+        a user of Rucio described is an item of no collection. Of a DID that is none of ours, but whose metadata name
+        links, these alone are given; the item has no key then.
 
         Raises
         ------

@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 
 from stac_rucio_sync.errors import FatalError
 from stac_rucio_sync.model import Did, Replica, Rse
+from stac_rucio_sync.stores.described import DescribedRows
 from stac_rucio_sync.stores.load import Load, write_distances
 from stac_rucio_sync.stores.replica_rows import MirrorChanges
 from stac_rucio_sync.stores.rows import rse_rows
@@ -90,6 +91,7 @@ class MirrorWrites:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
         self.state = WatchState(sessions)
+        self.described = DescribedRows(sessions)
 
     @classmethod
     def open(cls, url: str) -> MirrorWrites:
@@ -155,7 +157,8 @@ class MirrorWrites:
 
     def collections(self) -> list[str]:
         """Return the collections that items are of."""
-        return [collection for (collection,) in self._rows("SELECT DISTINCT collection FROM lake.item ORDER BY 1")]
+        rows = self._rows("SELECT DISTINCT collection FROM lake.item WHERE collection <> '' ORDER BY 1")
+        return [collection for (collection,) in rows]
 
     def write(self, answers: Mapping[Did, Sequence[Replica]], asked: datetime) -> MirrorChanges:
         """Make the mirror hold what Rucio answered of files, unless it holds the answer to a later question.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from stac_rucio_sync.addresses import without_default_port
 from stac_rucio_sync.errors import SyncError
@@ -19,6 +20,10 @@ from stac_rucio_sync.stores.rucio_topology import RucioTopology
 
 Answer = TypeVar("Answer")
 
+LOG = logging.getLogger(__name__)
+
+MOST_FILES = 10_000
+"""Files of one DID that somebody described; a DataLink answer with more of them serves nobody."""
 ATTEMPTS = 2
 """Tries of a call: a watcher says that Rucio is away and looks again later, and does not insist."""
 OVERLAP = timedelta(seconds=60)
@@ -90,6 +95,34 @@ class RucioWatch:
         """
         return self._replicas.read_back(dids)
 
+    def contents(self, dids: Iterable[Did]) -> dict[Did, dict[Did, Held]]:
+        """Return the files below DIDs, with sizes and Adler-32 checksums; a file is its own. One call for 1,000 DIDs.
+
+        Of a DID with more than `MOST_FILES` files the first by scope and name are given. DIDs that Rucio does not know
+        are left out, or empty.
+
+        Raises
+        ------
+        TransientError, FatalError
+            As of `replicas`.
+        """
+        found: dict[Did, dict[Did, Held]] = {}
+
+        def take(row: Mapping[str, Any]) -> None:
+            files = found.setdefault(Did(row["parent_scope"], row["parent_name"]), {})
+            if row["bytes"] is not None:
+                files[Did(row["scope"], row["name"])] = Held(row["bytes"], row["adler32"])
+            if len(files) > 2 * MOST_FILES:
+                _cut(files)
+
+        for call in in_calls(dict.fromkeys(dids)):
+            self._calls.feed("bulk_list_files", [did_json(did) for did in call], take=take)
+        for did, files in found.items():
+            if len(files) > MOST_FILES:
+                LOG.warning("%s has more than %d files: the first %d are mirrored", did, MOST_FILES, MOST_FILES)
+                _cut(files)
+        return found
+
     def changed(self, containers: Iterable[Did], since: datetime, take: Callable[[Did, Held], None]) -> None:
         """Give away files below containers with those of their replicas that changed; deletions are not among them.
 
@@ -112,6 +145,11 @@ class RucioWatch:
                 updated_after=(since - OVERLAP).astimezone(UTC),  # Rucio is told no zone
                 take=lambda row: take(Did(row["scope"], row["name"]), held_of(row)),
             )
+
+
+def _cut(files: dict[Did, Held]) -> None:
+    for did in sorted(files)[MOST_FILES:]:
+        del files[did]
 
 
 def mirrored(did: Did, held: Held | None, there: Mapping[str, Replica]) -> Sequence[Replica]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import islice
 
 from stac_rucio_sync.model import Did, Replica
 from stac_rucio_sync.stores.mirror_writes import MirrorWrites
 from stac_rucio_sync.stores.replica_rows import MirrorChanges
 from stac_rucio_sync.stores.rucio_calls import DIDS_PER_CALL
+from stac_rucio_sync.stores.rucio_replicas import Held
 from stac_rucio_sync.stores.rucio_watch import RucioWatch, mirrored
 
 
@@ -47,7 +49,25 @@ class Comparison:
 
     def _compare(self, files: Sequence[Did]) -> MirrorChanges:
         asked = self._mirror.clock()  # before Rucio is asked: what changes meanwhile is a later answer's business
-        held = self._rucio.replicas(files)
+        return self.settle(files, self._rucio.replicas(files), asked)
+
+    def settle(self, files: Sequence[Did], held: Mapping[Did, Held], asked: datetime) -> MirrorChanges:
+        """Make the mirror say of files what Rucio has said.
+
+        Parameters
+        ----------
+        files
+            Those that were asked for; what no item has is passed over.
+        held
+            The answer.
+        asked
+            When they were asked for, by the mirror's clock.
+
+        Raises
+        ------
+        TransientError, FatalError
+            The database does not answer.
+        """
         known = self._mirror.held(files)  # after it: what somebody wrote meanwhile by an older answer is to be mended
         wanted = {did: mirrored(did, held.get(did), there) for did, there in known.items()}
         differing = {did: rows for did, rows in wanted.items() if {row.rse: row for row in rows} != known[did]}

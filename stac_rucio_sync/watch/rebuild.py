@@ -12,6 +12,7 @@ from stac_rucio_sync.stores.replica_rows import MirrorChanges
 from stac_rucio_sync.stores.rucio_calls import DIDS_PER_CALL
 from stac_rucio_sync.stores.rucio_watch import RucioWatch
 from stac_rucio_sync.watch.comparison import Comparison
+from stac_rucio_sync.watch.described import Described
 from stac_rucio_sync.watch.did_links import DidLinks
 from stac_rucio_sync.watch.surroundings import Surroundings
 
@@ -28,6 +29,8 @@ class RebuildReport:
     """Rows of files that no item has, removed too."""
     rses: int = 0
     """RSEs and distances that changed."""
+    described: int = 0
+    """DIDs that users of Rucio described and that have other files."""
     links: int = 0
     """DIDs whose metadata name other links."""
     seconds: float = 0.0
@@ -42,13 +45,14 @@ class RebuildReport:
             "removed": self.changes.removed + self.leftovers,
             "late": self.changes.late,
             "rses_changed": self.rses,
+            "described_changed": self.described,
             "links_changed": self.links,
             "seconds": round(self.seconds, 3),
         }
 
 
 class Rebuild:
-    """One pass over all files that items have.
+    """One pass over all files that items have, and over all DIDs that users of Rucio described.
 
     It may run beside syncs and the watcher, and be cut short and begun again: each batch is a transaction of its own,
     and what is right already is not written.
@@ -79,6 +83,7 @@ class Rebuild:
         self._links = links
         self._on_progress = on_progress
         self._comparison = Comparison(rucio, mirror, write=not dry_run)
+        self._described = Described(rucio, mirror, self._comparison, write=not dry_run)
         self.report = RebuildReport(dry_run)
 
     def run(self) -> RebuildReport:
@@ -100,6 +105,7 @@ class Rebuild:
         report = self.report
         report.rses = Surroundings(self._rucio, self._mirror, write=not report.dry_run).all()
         polled_to = self._rucio.clock
+        report.described, report.changes = self._described.all()
         total = self._mirror.count_files()
         last: Did | None = None
         while files := self._mirror.files_after(last, DIDS_PER_CALL):

@@ -1,10 +1,11 @@
 """The watcher: looks at Rucio again and again, takes events in between, and keeps the mirror as Rucio tells it.
 
-A look asks for three things: what RSEs say of themselves, which replicas changed since the last look, and a portion of
-all files, in turn, whatever was heard of them. The second is quick and does not see deletions; events do, where Hermes
-sends them; the third heals within a bounded time what both have missed. All end in the same bulk question for files,
-and an answer is written unless a newer one is there (`stac_rucio_sync.stores.replica_rows`). So it makes no difference
-when a look is cut short, when an event comes twice, late or never, or when a sync writes at the same time.
+A look asks for four things: what RSEs say of themselves, which replicas changed since the last look, the files of DIDs
+that users of Rucio described, and a portion of all files, in turn, whatever was heard of them. The second is quick and
+does not see deletions; events do, where Hermes sends them; the last heals within a bounded time what both have missed.
+All end in the same bulk question for files, and an answer is written unless a newer one is there
+(`stac_rucio_sync.stores.replica_rows`). So it makes no difference when a look is cut short, when an event comes twice,
+late or never, or when a sync writes at the same time.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from stac_rucio_sync.stores.rucio_replicas import Held
 from stac_rucio_sync.stores.rucio_watch import RucioWatch, mirrored
 from stac_rucio_sync.stores.watch_state import WatchLock
 from stac_rucio_sync.watch.comparison import Comparison
+from stac_rucio_sync.watch.described import Described
 from stac_rucio_sync.watch.did_links import DidLinks
 from stac_rucio_sync.watch.events import Heard
 from stac_rucio_sync.watch.rebuild import Rebuild
@@ -49,6 +51,8 @@ class Look:
     """Files whose turn it was."""
     rses: int = 0
     """RSEs and distances that changed."""
+    described: int = 0
+    """DIDs that users of Rucio described and that have other files."""
     links: int = 0
     """DIDs whose metadata name other links."""
     seconds: float = 0.0
@@ -59,7 +63,7 @@ class Look:
         """Return the object that ``--json`` prints."""
         counts = {name: getattr(self.changes, name) for name in ("added", "changed", "removed", "late")}
         told = {"why": self.why, **counts, "heard": self.heard, "compared": self.compared, "rses_changed": self.rses}
-        told["links_changed"] = self.links
+        told |= {"described_changed": self.described, "links_changed": self.links}
         return told | {"seconds": round(self.seconds, 3)} | ({"failed": self.failed} if self.failed else {})
 
 
@@ -94,6 +98,7 @@ class Watcher:
         self._on_progress = on_progress
         self._comparison = Comparison(rucio, mirror)
         self._surroundings = Surroundings(rucio, mirror)
+        self._described = Described(rucio, mirror, self._comparison)
         self._links = DidLinks(settings, rucio, mirror)
         self._repeats = Repeats()
         self._wake = threading.Event()
@@ -180,6 +185,7 @@ class Watcher:
             look.why = "rebuild"
             report = Rebuild(self._rucio, self._mirror, on_progress=self._on_progress).run()
             look.changes, look.compared, look.rses = report.changes, report.files, report.rses
+            look.described = report.described
             return
         look.rses = self._surroundings.look()
         now = self._rucio.clock
@@ -188,6 +194,8 @@ class Watcher:
         look.heard = len(heard)
         look.changes += self._comparison.compare(heard)
         self._mirror.state.well(now)
+        look.described, changes = self._described.look(self._settings.watch.files)
+        look.changes += changes
         self._pass_on(look, standing.turn)
         look.links = self._links.look()
 

@@ -1,16 +1,20 @@
-"""The trigger route on a lake of its own: Rucio's client writes metadata, ObsCore follows, and no call ever fails."""
+"""The trigger route on a lake of its own: Rucio's users write metadata, ObsCore and DataLink follow, no call fails."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
+import pyvo
+import requests
 
 from benchmarks.items import items
 from stac_rucio_sync.catalog.repository import Repository
@@ -20,12 +24,18 @@ from stac_rucio_sync.mapping.item import parse_item
 from stac_rucio_sync.model import ItemRead, Registered, Report, Settled
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.sources import ReadOptions, Source, open_source
+from stac_rucio_sync.stores.mirror_writes import MirrorWrites
 from stac_rucio_sync.stores.postgres import PostgresStore
 from stac_rucio_sync.stores.rucio import RucioStore
 from stac_rucio_sync.stores.rucio_client import make_client
+from stac_rucio_sync.stores.rucio_watch import RucioWatch
 from stac_rucio_sync.stores.tables import OBSCORE, loaded_columns
 from stac_rucio_sync.sync import SyncJob, SyncOptions
+from stac_rucio_sync.watch import Look, Rebuild, Watcher
 from tests.conftest import RunningLake
+from tests.e2e.archive import served
+from tests.e2e.test_datalink import rows_of
+from tests.lake.rest import Account
 
 COLUMNS = ", ".join(loaded_columns(OBSCORE))
 ITEMS = 60
@@ -206,3 +216,130 @@ def test_two_clients_at_once(
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(write, range(2)))
     assert query("SELECT count(*) FROM lake.obscore WHERE obs_collection = %s", scope) == [(len(names),)]
+
+
+# ------------------------------------------------------------------------------- what users describe without any sync
+
+
+@pytest.fixture(scope="module")
+def archive_url(trigger_lake: RunningLake, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with served(trigger_lake, tmp_path_factory.mktemp("trigger") / "serve.log") as url:
+        yield url
+
+
+@pytest.fixture
+def alice(trigger_lake: RunningLake, scope: str) -> Account:
+    """A user with a scope of her own, in which the storage has two files at two sites each."""
+    accounts = {name: Account(Path(trigger_lake.facts["accounts"][name])) for name in ("root", "alice")}
+    accounts["root"].do("POST", f"scopes/alice/{scope}")
+    for rse in ("VIENNA-DISK", "SYDNEY-DISK"):
+        files = [
+            {"scope": scope, "name": name, "bytes": 4, "adler32": f"{zlib.adler32(name.encode()):08x}", "state": "A"}
+            for name in ("map.fits", "more.fits")
+        ]
+        accounts["root"].do("POST", "replicas", {"rse": rse, "files": files})
+    return accounts["alice"]
+
+
+def describe(user: Account, scope: str, name: str, **changes: Any) -> None:
+    user.do("POST", f"dids/{scope}/{name}/meta", {"meta": described(scope, name, **changes), "recursive": False})
+
+
+def make_dataset(user: Account, scope: str, name: str, *files: str) -> None:
+    user.do("POST", f"dids/{scope}/{name}", {"type": "DATASET"})
+    user.do("POST", f"dids/{scope}/{name}/dids", {"dids": [{"scope": scope, "name": file} for file in files]})
+
+
+def look(settings: Settings) -> Look:
+    with closing(RucioWatch(settings)) as rucio, closing(MirrorWrites.open(settings.database_url())) as mirror:
+        watcher = Watcher(settings, rucio, mirror)
+        if mirror.state.standing().polled_to is None:
+            watcher.look()  # the first look of all compares everything
+        found = watcher.look()
+    assert found.failed is None
+    return found
+
+
+def links_at(url: str, *dids: str) -> list[dict[str, Any]]:
+    answer = requests.get(f"{url}/datalink/links", params={"ID": dids, "SITE": "sydney"}, timeout=60)
+    return rows_of(answer.content)
+
+
+def shown(links: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+    return [(row["local_semantics"], row["semantics"].rpartition("/")[2], row["rse"]) for row in links]
+
+
+def test_what_a_user_describes_is_found_and_leads_to_its_copies(
+    settings: Settings, scope: str, alice: Account, archive_url: str
+) -> None:
+    look(settings)
+    make_dataset(alice, scope, "mosaic", "map.fits", "more.fits")
+    for name in ("map.fits", "mosaic"):
+        describe(alice, scope, name, dataproduct_type="image")
+    assert look(settings).described == 2, "one look is enough"
+
+    tap = pyvo.dal.TAPService(f"{archive_url}/tap")
+    found = tap.search(
+        "SELECT o.obs_id, o.obs_publisher_did, r.rse, f.bytes FROM ivoa.obscore AS o "  # noqa: S608 - a name of ours
+        "JOIN lake.file AS f ON f.obs_publisher_did = o.obs_publisher_did "
+        "JOIN lake.replica AS r ON r.obs_publisher_did = f.obs_publisher_did AND r.asset = f.asset "
+        f"WHERE o.obs_collection = '{scope}' ORDER BY obs_id, f.name, rse"
+    ).to_table()
+    assert list(found["obs_id"]) == ["map.fits"] * 2 + ["mosaic"] * 4
+    assert list(found["rse"]) == ["SYDNEY-DISK", "VIENNA-DISK"] * 3
+    assert set(found["bytes"]) == {4}
+
+    file, more = f"{scope}:map.fits", f"{scope}:more.fits"
+    of_file = links_at(archive_url, found["obs_publisher_did"][0])
+    assert shown(of_file) == [(file, "#this", "SYDNEY-DISK"), (file, "terms#replica", "VIENNA-DISK")]
+    assert (of_file[0]["content_length"], of_file[0]["content_qualifier"]) == ("4", "#image")
+    assert of_file[0]["access_url"].endswith("/map.fits")
+    of_more = [(more, "#this", "SYDNEY-DISK"), (more, "terms#replica", "VIENNA-DISK")]
+    assert shown(links_at(archive_url, found["obs_publisher_did"][2])) == [*shown(of_file), *of_more]
+    assert shown(links_at(archive_url, more)) == of_more, "a file of the mosaic, by its own ID"
+
+    alice.do("DELETE", f"dids/{scope}/map.fits/meta?key=calib_level")
+    assert shown(links_at(archive_url, file)) == shown(of_file), "a file of the mosaic still"
+    alice.do("DELETE", f"dids/{scope}/mosaic/meta?key=calib_level")
+    for gone in (file, f"{scope}:mosaic"):
+        (fault,) = links_at(archive_url, gone)
+        assert fault["error_message"].startswith("NotFoundFault"), gone
+
+
+def test_files_of_a_described_dataset_come_and_go_with_it(
+    settings: Settings, scope: str, alice: Account, query: Callable[..., list[tuple[Any, ...]]]
+) -> None:
+    replicas = "SELECT name, rse FROM lake.replica WHERE scope = %s ORDER BY name, rse"
+    make_dataset(alice, scope, "mosaic", "map.fits")
+    describe(alice, scope, "mosaic")
+    look(settings)
+    assert query(replicas, scope) == [("map.fits", "SYDNEY-DISK"), ("map.fits", "VIENNA-DISK")]
+
+    alice.do("DELETE", f"dids/{scope}/mosaic/dids", {"dids": [{"scope": scope, "name": "map.fits"}]})
+    alice.do("POST", f"dids/{scope}/mosaic/dids", {"dids": [{"scope": scope, "name": "more.fits"}]})
+    assert look(settings).described == 1
+    assert {name for name, _ in query(replicas, scope)} == {"more.fits"}
+    again = look(settings)
+    assert (again.described, again.changes.any) == (0, 0)
+
+    query("DELETE FROM lake.item WHERE scope = %s RETURNING 1", scope)
+    query("DELETE FROM lake.replica WHERE scope = %s RETURNING 1", scope)
+    with closing(RucioWatch(settings)) as rucio, closing(MirrorWrites.open(settings.database_url())) as mirror:
+        Rebuild(rucio, mirror).run()
+        assert Rebuild(rucio, mirror, dry_run=True).run().described == 0
+    assert {name for name, _ in query(replicas, scope)} == {"more.fits"}
+
+
+def test_a_sync_takes_on_a_dataset_that_somebody_described(
+    settings: Settings, scope: str, client: Any, query: Callable[..., list[tuple[Any, ...]]], tmp_path: Path
+) -> None:
+    (item,) = items(1, collection=scope, assets=1)
+    dataset = map_item(parse_item(ItemRead(item, None, "made"), settings), settings, {}, "f").did
+    client.add_dataset(*dataset)
+    client.set_metadata_bulk(*dataset, described(*dataset))
+    look(settings)
+    assert query("SELECT collection FROM lake.item WHERE scope = %s", scope) == [("",)]
+    report, _ = run(settings, [item], tmp_path, scope)
+    assert (report.added, report.failed, report.quarantined) == (1, 0, 0), report
+    assert query("SELECT collection FROM lake.item WHERE scope = %s", scope) == [(scope,)]
+    assert look(settings).described == 0
