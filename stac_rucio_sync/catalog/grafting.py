@@ -184,9 +184,8 @@ class _Graft:
 
     def _is_empty(self) -> bool:
         """Tell whether the catalogue is nothing but its root."""
-        root = self._draft.stac(ROOT) or {}
         has_members = next(self._draft.members(ROOT).members(), None) is not None
-        return not has_members and not any(link.get("rel") in {"item", "child"} for link in root.get("links", ()))
+        return not has_members and {name for name in self._draft.edits.names("") if not is_hidden(name)} == {ROOT}
 
     def _read(self, path: str) -> JsonObject:
         stac: JsonObject = orjson.loads((self._tree.folder / path).read_bytes())
