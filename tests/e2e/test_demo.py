@@ -93,7 +93,10 @@ def test_an_earth_scene_has_no_place_on_the_sky(first: dict[str, Any], lake: Run
         sky = connection.execute(
             "SELECT count(*) FROM ivoa.obscore WHERE obs_collection = 'demo-scenes' AND s_ra IS NOT NULL"
         ).fetchone()
-        scenes = connection.execute("SELECT count(*) FROM lake.epn WHERE obs_id = ANY(%s)", [first["found"]["earth"]])
+        scenes = connection.execute(
+            "SELECT count(*) FROM lake.epn WHERE granule_gid = 'demo-scenes' AND obs_id = ANY(%s)",
+            [first["found"]["earth"]],
+        )
         assert sky == (0,)
         assert scenes.fetchone() == (len(first["found"]["earth"]),)
 

@@ -34,6 +34,7 @@ COMMAND = [sys.executable, str(Path(sys.executable).with_name("stac-rucio-sync")
 EVENT_SECONDS = 20.0
 """From the rule to the mirror: Rucio's daemons copy, and tell of it, in rounds of a second and of five."""
 ITEMS = 4
+MOST_TURNS = 40
 
 
 @dataclass
@@ -248,7 +249,7 @@ def test_a_sync_records_how_far_all_places_are_from_an_rse_that_it_meets_first(
     assert bench.query("SELECT count(*) FROM lake.rse WHERE rse = %s", rse) == [(1,)]
 
 
-def test_what_rses_say_of_themselves_shows_at_the_next_look(watched: Watched) -> None:
+def test_what_rses_say_of_themselves_shows_when_their_turn_comes(watched: Watched) -> None:
     def told() -> tuple[Any, ...]:
         rse = "SELECT available_read, latitude FROM lake.rse WHERE rse = 'SYDNEY-DISK'"
         way = "SELECT distance FROM lake.rse_distance WHERE (source, destination) = ('SYDNEY-DISK', 'VIENNA-DISK')"
@@ -261,14 +262,20 @@ def test_what_rses_say_of_themselves_shows_at_the_next_look(watched: Watched) ->
     watched.rucio("root", "add_rse_attribute", "SYDNEY-DISK", "latitude", "-34.5")
     watched.rucio("root", "update_distance", "SYDNEY-DISK", "VIENNA-DISK", {"distance": 7})
     try:
-        assert watched.look().rses >= 2
+        for _ in range(MOST_TURNS):  # a look asks for a few RSEs and distances; other tests have made many
+            watched.look()
+            if told() == (False, -34.5, 7):
+                break
         assert told() == (False, -34.5, 7)
     finally:
         watched.rucio("root", "update_rse", "SYDNEY-DISK", {"availability_read": True})
         watched.rucio("root", "delete_rse_attribute", "SYDNEY-DISK", "latitude")
         watched.rucio("root", "add_rse_attribute", "SYDNEY-DISK", "latitude", "-33.8688")
         watched.rucio("root", "update_distance", "SYDNEY-DISK", "VIENNA-DISK", {"distance": 15976})
-    watched.look()
+    for _ in range(MOST_TURNS):
+        watched.look()
+        if told() == before:
+            break
     assert told() == before
 
 
