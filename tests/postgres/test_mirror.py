@@ -83,6 +83,22 @@ def test_a_file_of_two_items_is_held_once(store: PostgresStore, mirror: Mirror) 
     assert mirror.held([IMAGE])[IMAGE].key == ItemKey("survey", "tile-1")
 
 
+def test_a_file_that_somebody_described_too_is_held_as_its_item_has_it(
+    store: PostgresStore, mirror: Mirror, admin: psycopg.Connection
+) -> None:
+    item = "SELECT lake.note_described(ARRAY['user.jane:set'], ARRAY['ivo://x?user.jane:set'])"
+    file = "INSERT INTO lake.file VALUES ('', 'user.jane:set', %s, %s, %s, 4, NULL, NULL, NULL, NULL, '{}', NULL, true)"
+    admin.execute(item)
+    admin.execute(file, [str(IMAGE), *IMAGE])
+    own = mirror.held([Did("user.jane", "set"), IMAGE])
+    assert {did: (held.key.id, held.did) for did, held in own.items()} == {
+        Did("user.jane", "set"): ("user.jane:set", Did("user.jane", "set")),
+        IMAGE: ("user.jane:set", Did("user.jane", "set")),
+    }
+    store.commit("s", [settled_item(wanted_item(1))], [])
+    assert mirror.held([IMAGE])[IMAGE].did == TILE
+
+
 def test_links_of_the_metadata_are_those_of_the_did_that_was_asked_for(
     store: PostgresStore, mirror: Mirror, admin: psycopg.Connection
 ) -> None:

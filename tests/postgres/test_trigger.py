@@ -34,6 +34,14 @@ AS_RUCIO_WRITES = """
     INSERT INTO rucio.dids (scope, name, vo, data) VALUES (%s, %s, 'def', %s)
     ON CONFLICT (scope, name) DO UPDATE SET data = dids.data || EXCLUDED.data
 """
+ITEMS_OF_NO_SYNC = "SELECT id, obs_publisher_did FROM lake.item WHERE collection = '' ORDER BY id"
+DESCRIBED = """
+    SELECT did, obs_publisher_did FROM lake.obscore o JOIN rucio.dids d ON o.did = d.scope || ':' || d.name
+    WHERE d.data ->> 'stac:fingerprint' IS NULL
+        AND NOT EXISTS (SELECT FROM lake.item WHERE (scope, name) = (d.scope, d.name) AND collection <> '')
+    ORDER BY did
+"""
+"""The same, whatever a test did: each DID that has its row without a sync is an item of no collection."""
 COLUMNS = ", ".join(loaded_columns(OBSCORE))
 
 
@@ -69,6 +77,7 @@ def open_rucio(database: Database, server: Server, admin: psycopg.Connection) ->
     yield make
     for rucio in opened:
         rucio.connection.close()
+    assert admin.execute(ITEMS_OF_NO_SYNC).fetchall() == admin.execute(DESCRIBED).fetchall()
 
 
 @pytest.fixture
@@ -96,7 +105,7 @@ def aside(admin: psycopg.Connection) -> dict[str, str]:
 def test_metadata_become_the_row_that_the_sync_would_write(rucio: Rucio, admin: psycopg.Connection) -> None:
     rucio.set("a", unknown={"deep": [1]}, **metadata_of(1))
     trigger = admin.execute(f"SELECT {COLUMNS}, position, footprint::text, bound FROM lake.obscore").fetchall()  # noqa: S608 - names of columns
-    admin.execute("DELETE FROM lake.obscore")
+    admin.execute("DELETE FROM lake.obscore; DELETE FROM lake.item")
     store = PostgresStore.open(admin.info.dsn + f" password={admin.info.password}")
     store.commit("s", [settled_item(wanted_item(1))], [])
     store.close()
@@ -228,6 +237,34 @@ def test_a_deleted_did_takes_row_links_and_entry_with_it(rucio: Rucio, admin: ps
     assert admin.execute("SELECT count(*) FROM lake.did_link").fetchone() == (0,)
     rucio.connection.execute("TRUNCATE dids")
     assert rows(admin) == []
+
+
+def test_an_item_of_no_sync_takes_its_files_and_their_replicas_with_it(
+    rucio: Rucio, admin: psycopg.Connection, store: PostgresStore
+) -> None:
+    store.commit("s", [settled_item(wanted_item(9))], [])
+    shared = wanted_item(9).files[0].did
+    replicas = admin.execute("SELECT count(*) FROM lake.replica").fetchone()
+    rucio.set("a", **metadata_of(1))
+    for scope, name in (shared, ("stac", "own.fits")):
+        file = ["stac:a", f"{scope}:{name}", scope, name]
+        admin.execute(
+            "INSERT INTO lake.file VALUES ('', %s, %s, %s, %s, 4, NULL, NULL, NULL, NULL, '{}', NULL, true)", file
+        )
+    admin.execute("INSERT INTO lake.replica VALUES ('stac', 'own.fits', 'R', 'https://x/y', 'AVAILABLE', false)")
+    rucio.forget("a", "calib_level")
+    assert admin.execute("SELECT count(*) FROM lake.file WHERE collection = ''").fetchone() == (0,)
+    assert admin.execute("SELECT count(*) FROM lake.replica").fetchone() == replicas, "those of the synced item stay"
+
+
+def test_items_of_no_sync_are_matched_with_rows_that_came_and_went_unseen(
+    rucio: Rucio, admin: psycopg.Connection
+) -> None:
+    for number in (1, 2):
+        rucio.set(f"d{number}", **metadata_of(number))
+    admin.execute("UPDATE lake.item SET id = 'stac:nobody', name = 'nobody' WHERE id = 'stac:d1'")
+    admin.execute("SELECT lake.match_described()")
+    assert [item for item, _ in admin.execute(ITEMS_OF_NO_SYNC)] == ["stac:d1", "stac:d2"]
 
 
 def test_a_renamed_did_keeps_its_row(rucio: Rucio, admin: psycopg.Connection) -> None:
