@@ -96,7 +96,7 @@ def assert_index_is_right(version: Version) -> None:
         assert Located(key, path) in version.find(key.id, key.collection)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(st.data(), st.booleans())
 def test_any_tree(data: st.DataObject, below_parent: bool) -> None:
     with TemporaryDirectory() as folder, Repository.create(Path(folder) / "r", backend="filesystem") as repository:

@@ -339,3 +339,19 @@ def test_others_bring_their_processors(repository: Repository, tmp_path: Path, m
     assert "has no discover, id, version, process" in (found["half"].problem or "")
     with pytest.raises(UsageError, match="there is no processor sound, but fits, half, stac, words"):
         processor("sound")
+
+
+def test_an_entry_point_is_a_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "words_of_ours.py").write_text(PLUG_IN.format(version="7", folder=str(tmp_path)))
+    (tmp_path / "words-1.0.dist-info").mkdir()
+    (tmp_path / "words-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: words\nVersion: 1.0\n")
+    (tmp_path / "words-1.0.dist-info" / "entry_points.txt").write_text(
+        "[stac_rucio_sync.processors]\nours = words_of_ours\nlost = no_such_module\n"
+    )
+    found = {one.name: one for one in processors()}
+    assert (found["ours"].version, found["ours"].origin) == ("7", "words (words_of_ours)")
+    assert "no_such_module" in (found["lost"].problem or "")
+    assert processor("ours").version == "7"
+    with pytest.raises(UsageError, match="the processor lost cannot be used"):
+        processor("lost")
