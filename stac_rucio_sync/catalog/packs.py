@@ -132,7 +132,8 @@ class Pending:
         One that is there already is written again: a power cut may have emptied what an earlier writer left.
         """
         folder = f"{self._git_dir}/objects"
-        incoming = f"{folder}/tmp_obj_{oid}"  # noqa: S108 - as git calls them, whose clean-up knows them by that
+        # One name for all: what a killed writer left there, the next one replaces; git's own clean-up knows it, too.
+        incoming = f"{folder}/tmp_obj_catalog"  # noqa: S108 - a name in the repository, as git gives them
         final = f"{folder}/{oid[:2]}/{oid[2:]}"
         write_new(incoming, zlib.compress(b"%s %d\0" % (kind.encode(), len(content)) + content, _LEVEL))
         try:
