@@ -22,7 +22,11 @@ _PUBLISHER_DID = Column(
     principal=True,
 )
 _ASSET = Column(
-    "asset", Datatype.TEXT, "Key of the file among the assets of its STAC item", ucd="meta.id;meta.file", unicode=True
+    "asset",
+    Datatype.TEXT,
+    "Key of the file among the assets of its STAC item; its DID where no STAC item describes it",
+    ucd="meta.id;meta.file",
+    unicode=True,
 )
 _SCOPE = Column("scope", Datatype.TEXT, "Rucio scope of the file", ucd="meta.id", principal=True)
 _NAME = Column("name", Datatype.TEXT, "Rucio name of the file", ucd="meta.id;meta.file", principal=True)

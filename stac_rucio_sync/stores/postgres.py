@@ -137,8 +137,8 @@ class PostgresStore:
         """Return the items and assets that a file DID or a dataset DID stands for (shared files: several)."""
         rows = self._rows(
             "SELECT collection, id, asset FROM lake.file WHERE (scope, name) = (%(scope)s, %(name)s) "
-            "UNION ALL SELECT collection, id, NULL FROM lake.item WHERE (scope, name) = (%(scope)s, %(name)s) "
-            "ORDER BY 1, 2, 3",
+            "AND collection <> '' UNION ALL SELECT collection, id, NULL FROM lake.item "
+            "WHERE (scope, name) = (%(scope)s, %(name)s) AND collection <> '' ORDER BY 1, 2, 3",
             did._asdict(),
         )
         return [Place(*row) for row in rows]

@@ -21,7 +21,7 @@ from stac_rucio_sync.catalog.repository import Repository
 from stac_rucio_sync.catalog.transaction import transaction
 from stac_rucio_sync.mapping import map_item
 from stac_rucio_sync.mapping.item import parse_item
-from stac_rucio_sync.model import ItemRead, Registered, Report, Settled
+from stac_rucio_sync.model import Did, ItemRead, Registered, Report, Settled
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.sources import ReadOptions, Source, open_source
 from stac_rucio_sync.stores.mirror_writes import MirrorWrites
@@ -31,7 +31,7 @@ from stac_rucio_sync.stores.rucio_client import make_client
 from stac_rucio_sync.stores.rucio_watch import RucioWatch
 from stac_rucio_sync.stores.tables import OBSCORE, loaded_columns
 from stac_rucio_sync.sync import SyncJob, SyncOptions
-from stac_rucio_sync.watch import Look, Rebuild, Watcher
+from stac_rucio_sync.watch import Heard, Look, Rebuild, Watcher
 from tests.conftest import RunningLake
 from tests.e2e.archive import served
 from tests.e2e.test_datalink import rows_of
@@ -245,9 +245,9 @@ def describe(user: Account, scope: str, name: str, **changes: Any) -> None:
     user.do("POST", f"dids/{scope}/{name}/meta", {"meta": described(scope, name, **changes), "recursive": False})
 
 
-def make_dataset(user: Account, scope: str, name: str, *files: str) -> None:
-    user.do("POST", f"dids/{scope}/{name}", {"type": "DATASET"})
-    user.do("POST", f"dids/{scope}/{name}/dids", {"dids": [{"scope": scope, "name": file} for file in files]})
+def make_collection(user: Account, scope: str, name: str, *contents: str, type: str = "DATASET") -> None:
+    user.do("POST", f"dids/{scope}/{name}", {"type": type})
+    user.do("POST", f"dids/{scope}/{name}/dids", {"dids": [{"scope": scope, "name": one} for one in contents]})
 
 
 def look(settings: Settings) -> Look:
@@ -273,17 +273,18 @@ def test_what_a_user_describes_is_found_and_leads_to_its_copies(
     settings: Settings, scope: str, alice: Account, archive_url: str
 ) -> None:
     look(settings)
-    make_dataset(alice, scope, "mosaic", "map.fits", "more.fits")
-    for name in ("map.fits", "mosaic"):
+    make_collection(alice, scope, "mosaic", "map.fits", "more.fits")
+    make_collection(alice, scope, "all", "mosaic", type="CONTAINER")
+    for name in ("map.fits", "mosaic", "all"):
         describe(alice, scope, name, dataproduct_type="image")
-    assert look(settings).described == 2, "one look is enough"
+    assert look(settings).described == 3, "one look is enough"
 
     tap = pyvo.dal.TAPService(f"{archive_url}/tap")
     found = tap.search(
         "SELECT o.obs_id, o.obs_publisher_did, r.rse, f.bytes FROM ivoa.obscore AS o "  # noqa: S608 - a name of ours
         "JOIN lake.file AS f ON f.obs_publisher_did = o.obs_publisher_did "
         "JOIN lake.replica AS r ON r.obs_publisher_did = f.obs_publisher_did AND r.asset = f.asset "
-        f"WHERE o.obs_collection = '{scope}' ORDER BY obs_id, f.name, rse"
+        f"WHERE o.obs_collection = '{scope}' AND o.obs_id LIKE 'm%' ORDER BY obs_id, f.name, rse"
     ).to_table()
     assert list(found["obs_id"]) == ["map.fits"] * 2 + ["mosaic"] * 4
     assert list(found["rse"]) == ["SYDNEY-DISK", "VIENNA-DISK"] * 3
@@ -297,20 +298,26 @@ def test_what_a_user_describes_is_found_and_leads_to_its_copies(
     of_more = [(more, "#this", "SYDNEY-DISK"), (more, "terms#replica", "VIENNA-DISK")]
     assert shown(links_at(archive_url, found["obs_publisher_did"][2])) == [*shown(of_file), *of_more]
     assert shown(links_at(archive_url, more)) == of_more, "a file of the mosaic, by its own ID"
+    assert shown(links_at(archive_url, f"{scope}:all")) == [*shown(of_file), *of_more]
 
     alice.do("DELETE", f"dids/{scope}/map.fits/meta?key=calib_level")
     assert shown(links_at(archive_url, file)) == shown(of_file), "a file of the mosaic still"
-    alice.do("DELETE", f"dids/{scope}/mosaic/meta?key=calib_level")
+    for name in ("mosaic", "all"):
+        alice.do("DELETE", f"dids/{scope}/{name}/meta?key=calib_level")
     for gone in (file, f"{scope}:mosaic"):
         (fault,) = links_at(archive_url, gone)
         assert fault["error_message"].startswith("NotFoundFault"), gone
 
 
 def test_files_of_a_described_dataset_come_and_go_with_it(
-    settings: Settings, scope: str, alice: Account, query: Callable[..., list[tuple[Any, ...]]]
+    settings: Settings,
+    scope: str,
+    alice: Account,
+    trigger_lake: RunningLake,
+    query: Callable[..., list[tuple[Any, ...]]],
 ) -> None:
     replicas = "SELECT name, rse FROM lake.replica WHERE scope = %s ORDER BY name, rse"
-    make_dataset(alice, scope, "mosaic", "map.fits")
+    make_collection(alice, scope, "mosaic", "map.fits")
     describe(alice, scope, "mosaic")
     look(settings)
     assert query(replicas, scope) == [("map.fits", "SYDNEY-DISK"), ("map.fits", "VIENNA-DISK")]
@@ -321,6 +328,13 @@ def test_files_of_a_described_dataset_come_and_go_with_it(
     assert {name for name, _ in query(replicas, scope)} == {"more.fits"}
     again = look(settings)
     assert (again.described, again.changes.any) == (0, 0)
+
+    root = Account(Path(trigger_lake.facts["accounts"]["root"]))
+    root.do("PUT", "replicas", {"rse": "SYDNEY-DISK", "files": [{"scope": scope, "name": "more.fits", "state": "U"}]})
+    with closing(RucioWatch(settings)) as rucio, closing(MirrorWrites.open(settings.database_url())) as mirror:
+        Watcher(settings, rucio, mirror).hear(Heard(1, frozenset({Did(scope, "mosaic")})))
+    states = query("SELECT rse, state FROM lake.replica WHERE scope = %s ORDER BY rse", scope)
+    assert states == [("SYDNEY-DISK", "UNAVAILABLE"), ("VIENNA-DISK", "AVAILABLE")]
 
     query("DELETE FROM lake.item WHERE scope = %s RETURNING 1", scope)
     query("DELETE FROM lake.replica WHERE scope = %s RETURNING 1", scope)
