@@ -135,7 +135,7 @@ class Services(_Section):
     port: int = Field(default=8080, ge=1, le=65535)
     workers: int = Field(default=2, ge=1, le=64)
     """Processes."""
-    threads: int = Field(default=16, ge=1, le=256)
+    threads: int = Field(default=8, ge=1, le=256)
     """Requests that one process answers at a time."""
     title: str = Field(default="stac-rucio-sync", min_length=1, max_length=200)
     """Name of the archive, on the front page and in the descriptions of the services."""
