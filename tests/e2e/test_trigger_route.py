@@ -24,6 +24,7 @@ from stac_rucio_sync.mapping.item import parse_item
 from stac_rucio_sync.model import Did, ItemRead, Registered, Report, Settled
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.sources import ReadOptions, Source, open_source
+from stac_rucio_sync.stores import rucio_watch
 from stac_rucio_sync.stores.mirror_writes import MirrorWrites
 from stac_rucio_sync.stores.postgres import PostgresStore
 from stac_rucio_sync.stores.rucio import RucioStore
@@ -342,6 +343,21 @@ def test_files_of_a_described_dataset_come_and_go_with_it(
         Rebuild(rucio, mirror).run()
         assert Rebuild(rucio, mirror, dry_run=True).run().described == 0
     assert {name for name, _ in query(replicas, scope)} == {"more.fits"}
+
+
+def test_of_very_many_files_the_first_are_mirrored_and_the_log_says_so(
+    settings: Settings,
+    scope: str,
+    alice: Account,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(rucio_watch, "MOST_FILES", 1)
+    make_collection(alice, scope, "mosaic", "more.fits", "map.fits")
+    with closing(RucioWatch(settings)) as rucio:
+        contents = rucio.contents([Did(scope, "mosaic"), Did(scope, "nobody's")])
+    assert {did: list(files) for did, files in contents.items()} == {Did(scope, "mosaic"): [Did(scope, "map.fits")]}
+    assert f"{scope}:mosaic has more than 1 files" in caplog.text
 
 
 def test_a_sync_takes_on_a_dataset_that_somebody_described(
