@@ -1,4 +1,4 @@
-"""Any order of changes, commits, aborts and openings ends in what a dictionary would hold, with both backends."""
+"""Changes, commits, rollbacks, aborts and openings in any order end in what a dictionary would hold."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 
 from stac_rucio_sync.catalog import pages
 from stac_rucio_sync.catalog.as_pystac import as_pystac
+from stac_rucio_sync.catalog.history import rollback
 from stac_rucio_sync.catalog.index import PAGE, ObjectKey
 from stac_rucio_sync.catalog.index_file import INDEX
 from stac_rucio_sync.catalog.paths import joined
@@ -124,6 +125,20 @@ class CatalogueMachine(RuleBasedStateMachine):
         self.changes = None
         self.model = self.history[-1].copy()
         assert self.repository.objects.head() == head
+
+    @rule(number=st.integers(0, 30))
+    def go_back(self, number: int) -> None:
+        """Give up what was not committed, and make an earlier version the latest again, by a commit of its own."""
+        self.abort()
+        number %= len(self.history)
+        target = self.repository.version(number + 1)
+        is_the_same = target.commit.tree == self.repository.head().commit.tree
+        commit = rollback(self.repository, target, wait=1.0)
+        assert (commit is None) == is_the_same
+        if commit is not None:
+            self.model = self.history[number].copy()
+            self.history.append(self.model.copy())
+        self.check()
 
     @rule(is_index_lost=st.booleans())
     def reopen(self, is_index_lost: bool) -> None:
