@@ -9,6 +9,7 @@ from typing import Any, Final
 from stac_rucio_sync.alternates.choice import Choice, Shown
 from stac_rucio_sync.alternates.seen import SeenAsset, SeenItem
 from stac_rucio_sync.locality import Ranked
+from stac_rucio_sync.mapping.assets import REPLICA_MARK
 from stac_rucio_sync.mapping.checksums import stated_checksums
 from stac_rucio_sync.mapping.hrefs import Location, replica_url
 from stac_rucio_sync.model import Did, HeldFile, HeldItem, JsonObject
@@ -20,9 +21,6 @@ _HOME: Final = "https://stac-extensions.github.io/"
 ALTERNATE_ASSETS: Final = _HOME + "alternate-assets/v1.2.0/schema.json"
 FILE: Final = _HOME + "file/v2.1.0/schema.json"
 STORAGE: Final = _HOME + "storage/v2.0.0/schema.json"
-MARK: Final = "rucio:rse"
-"""Names the RSE in each entry that is written here, and in an asset whose href is a replica's: so they are known again,
-and made anew."""
 STATE: Final = "rucio:state"
 NAME: Final = "alternate:name"
 ORIGIN: Final = "origin"
@@ -30,7 +28,7 @@ ORIGIN: Final = "origin"
 ORIGIN_MARK: Final = "rucio:origin"
 """Marks the entry with it."""
 
-_WRITTEN: Final = frozenset({"href", NAME, MARK, STATE, "file:size", "file:checksum"})
+_WRITTEN: Final = frozenset({"href", NAME, REPLICA_MARK, STATE, "file:size", "file:checksum"})
 _ACCESS: Final = ("auth:", "storage:")
 """Prefixes of fields that are of a place, not of the bytes."""
 _MD5: Final = "d50110"
@@ -123,7 +121,7 @@ class _Alternates:
         if not isinstance(fields, dict):
             self._own[key] = fields
             return
-        marked = fields.get(MARK)
+        marked = fields.get(REPLICA_MARK)
         rse = marked if isinstance(marked, str) else self._rse_at(fields.get("href"), fields)
         if rse is not None:
             self._fields.setdefault(rse, fields)
@@ -175,7 +173,7 @@ class _Alternates:
         entry = {**kept, "href": href, NAME: replica.rse, **access, "file:size": file.bytes}
         if file.md5 is not None:
             entry["file:checksum"] = _MD5 + file.md5
-        return entry | {MARK: replica.rse, STATE: replica.state}
+        return entry | {REPLICA_MARK: replica.rse, STATE: replica.state}
 
     def _move_to(self, rse: str, entries: Mapping[str, JsonObject]) -> None:
         """Make a replica the asset's own place; the place that it had becomes an alternate."""
@@ -188,7 +186,7 @@ class _Alternates:
         for field in _access(asset.fields):
             del asset.fields[field]
         asset.href = entry["href"]
-        asset.fields |= {NAME: rse, MARK: rse, **_access(entry)}
+        asset.fields |= {NAME: rse, REPLICA_MARK: rse, **_access(entry)}
 
     def _free(self, rse: str) -> str:
         return _free(rse, self._own)
@@ -197,9 +195,9 @@ class _Alternates:
 def _move_back(asset: SeenAsset) -> None:
     """Give an asset its own place again that a replica took."""
     alternates = asset.fields.get("alternate", {})
-    for key, entry in alternates.items() if MARK in asset.fields else ():
+    for key, entry in alternates.items() if REPLICA_MARK in asset.fields else ():
         if isinstance(entry, dict) and ORIGIN_MARK in entry and isinstance(entry.get("href"), str):
-            for field in (NAME, MARK, *_access(asset.fields)):
+            for field in (NAME, REPLICA_MARK, *_access(asset.fields)):
                 asset.fields.pop(field, None)
             asset.href = entry["href"]
             asset.fields |= _access(entry)

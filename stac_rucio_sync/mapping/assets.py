@@ -20,6 +20,8 @@ from stac_rucio_sync.model import Asset, Did, File, Item, Link, Measured, Wanted
 from stac_rucio_sync.model.links import STRUCTURAL_RELATIONS
 from stac_rucio_sync.settings import Settings
 
+REPLICA_MARK: Final = "rucio:rse"
+"""Names the RSE in an alternate that stands for a replica in the lake, and in an asset whose href is a replica's."""
 _LARGEST_SIZE: Final = 2**63 - 1
 _SIZE_UNKNOWN: Final = "its size is unknown: --sizes head or --sizes stream asks for it"
 _SIZE_NOT_ASKED: Final = "its size is unknown, and it has no open http address that could be asked for it"
@@ -125,12 +127,12 @@ def _look(asset: Asset, item: Item, settings: Settings) -> _Looked:
 
 
 def _alternates(stac: Mapping[str, Any]) -> Iterator[tuple[str, str | None, Mapping[str, Any]]]:
-    """Yield key, href and fields of an asset's alternates."""
+    """Yield key, href and fields of an asset's own alternates: what the lake showed of itself is no place of origin."""
     alternates = stac.get("alternate")
     for key, entry in alternates.items() if isinstance(alternates, Mapping) else ():
         # stac-rucio writes the bare address where the extension wants an object.
         fields: Any = {"href": entry} if isinstance(entry, str) else entry
-        if isinstance(fields, Mapping):
+        if isinstance(fields, Mapping) and REPLICA_MARK not in fields:
             href = fields.get("href")
             yield str(key), href if isinstance(href, str) else None, fields
 

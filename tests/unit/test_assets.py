@@ -153,6 +153,14 @@ def test_one_origin_has_one_replica_and_the_other_place_stays_a_link() -> None:
     assert "same origin" in str(links[0].reason)
 
 
+def test_what_the_lake_showed_of_itself_is_no_place_of_origin() -> None:
+    """An item that was annotated with replicas, and comes back."""
+    shown = {"href": "https://vienna.example.org/a.tif", "rucio:rse": "VIENNA-DISK", "file:size": 5}
+    own = {"href": "https://mirror.example.org/a.tif"}
+    (file,), _ = mapped(asset("a", href="https://h/a.tif", file__size=5, alternate={"VIENNA-DISK": shown, "m": own}))
+    assert [replica.pfn for replica in file.replicas] == ["https://h/a.tif", "https://mirror.example.org/a.tif"]
+
+
 def test_an_alternate_gives_the_size_that_the_asset_does_not_and_may_not_contradict_it() -> None:
     files, _ = mapped(asset("a", href="https://h/a", alternate={"m": {"href": "https://m/a", "file:size": 9}}))
     assert (files[0].bytes, len(files[0].replicas)) == (9, 2)
