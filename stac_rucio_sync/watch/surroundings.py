@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -92,9 +93,12 @@ class Surroundings:
 
 
 def _portion(turn: list[T], everything: Sequence[T], most: int | None) -> list[T]:
-    """Take the next entries of a turn; one that has come to its end begins anew."""
+    """Take the next entries of a turn; one that has come to its end begins anew.
+
+    In an order by chance, so that watchers that look once and leave come to every entry, too.
+    """
     if not turn:
-        turn.extend(everything)
+        turn.extend(random.sample(everything, len(everything)))
     taken = turn[:most]
     del turn[:most]
     return taken
