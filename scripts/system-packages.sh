@@ -4,14 +4,14 @@
 #   scripts/system-packages.sh           all: PostgreSQL with pgSphere, memcached, what makes Python environments
 #   scripts/system-packages.sh python    only what makes Python environments
 #   scripts/system-packages.sh pgstac    only PostGIS, for the tests on a pgstac server
-#   scripts/system-packages.sh clients   only what tests ask as clients: STILTS, of the Virtual Observatory, and Git LFS
+#   scripts/system-packages.sh clients   only what tests ask as clients: STILTS, of the Virtual Observatory, git and Git LFS
 set -eu
 
 case "${1:-all}" in
     all) wanted="python3-venv postgresql-15 postgresql-15-pgsphere memcached" ;;
     python) wanted="python3-venv" ;;
     pgstac) wanted="postgresql-15-postgis-3" ;;
-    clients) wanted="stilts git-lfs" ;;
+    clients) wanted="stilts git git-lfs" ;;
     *) echo "usage: $0 [all|python|pgstac|clients]" >&2; exit 2 ;;
 esac
 

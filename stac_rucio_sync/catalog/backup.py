@@ -10,7 +10,6 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -20,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from stac_rucio_sync.catalog.durable import sync_all_below
 from stac_rucio_sync.catalog.git_objects import BRANCH, GitObjects
+from stac_rucio_sync.catalog.git_program import run_git
 from stac_rucio_sync.catalog.lock import writer_lock
 from stac_rucio_sync.catalog.objects import Commit, MissingObjectError, Objects, Writing
 from stac_rucio_sync.catalog.plain_objects import PlainObjects
@@ -220,11 +220,11 @@ def _large_files(git_dir: Path) -> Iterator[Path]:
 
 def _git(git_dir: Path, *arguments: str) -> str:
     environment = os.environ | {"GIT_TERMINAL_PROMPT": "0", "GIT_DIR": str(git_dir)}
-    program = ["git", "-c", "fetch.fsckObjects=true", *arguments]
-    done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
+    done = run_git("-c", "fetch.fsckObjects=true", *arguments, environment=environment)
     if done.returncode != 0:
-        raise FatalError(f"git {arguments[0]} failed: {_without_secrets(done.stderr.strip())}")
-    return done.stdout
+        said = done.stderr.decode(errors="replace").strip()
+        raise FatalError(f"git {arguments[0]} failed: {_without_secrets(said)}")
+    return done.stdout.decode(errors="replace")
 
 
 # ------------------------------------------------------------------------------------------------ plain files

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pygit2
 
+from stac_rucio_sync.catalog.git_program import run_git
 from stac_rucio_sync.catalog.pointers import LAKE, did_in, lake_path
 from stac_rucio_sync.errors import FatalError, UsageError
 from stac_rucio_sync.model import Did
@@ -138,11 +138,6 @@ def clone(source: str, folder: Path) -> Clone:
 
 def _git(command: Sequence[str], folder: Path | None) -> None:
     """Run git, whose talk goes to stderr."""
-    try:
-        subprocess.run(
-            ["git", *command], cwd=folder, env={**os.environ, "GIT_LFS_SKIP_SMUDGE": "1"}, stdout=2, check=True
-        )
-    except FileNotFoundError as error:
-        raise FatalError("git is not installed") from error
-    except subprocess.CalledProcessError as error:
-        raise FatalError(f"git {command[0]} failed (exit {error.returncode})") from error
+    done = run_git(*command, folder=folder, environment={**os.environ, "GIT_LFS_SKIP_SMUDGE": "1"}, talks=True)
+    if done.returncode != 0:
+        raise FatalError(f"git {command[0]} failed (exit {done.returncode})")

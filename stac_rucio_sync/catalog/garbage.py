@@ -6,13 +6,13 @@ mind. Every version stays whole: readers need not know of this.
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from shutil import rmtree
 from stat import S_ISREG
 from typing import NamedTuple
 
 from stac_rucio_sync.catalog.git_objects import GitObjects
+from stac_rucio_sync.catalog.git_program import run_git
 from stac_rucio_sync.catalog.lock import writer_lock
 from stac_rucio_sync.catalog.objects import Objects
 from stac_rucio_sync.catalog.plain_objects import PlainObjects
@@ -130,7 +130,7 @@ def _bytes_in(place: Path) -> int:
 
 
 def _git(place: Path, *command: str) -> bytes:
-    done = subprocess.run(["git", "--git-dir", str(place), *command], capture_output=True, check=False)
+    done = run_git("--git-dir", str(place), *command)
     if done.returncode != 0:
         raise FatalError(f"git {command[0]} in {place} failed: {done.stderr.decode(errors='replace')}")
     return done.stdout

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from stac_rucio_sync.catalog.durable import write_new
+from stac_rucio_sync.catalog.git_program import run_git
 from stac_rucio_sync.errors import FatalError
 
 LOOSE_OBJECTS = 200
@@ -43,7 +43,7 @@ def pack_if_many(git_dir: Path) -> None:
         return
     if len(list(one_of_the_folders.iterdir())) * _FOLDERS_OF_LOOSE <= _MANY_LOOSE:
         return
-    done = subprocess.run(["git", "--git-dir", str(git_dir), "repack", "-d", "-q"], capture_output=True, check=False)
+    done = run_git("--git-dir", str(git_dir), "repack", "-d", "-q")
     if done.returncode != 0:
         raise FatalError(f"git cannot pack the objects of {git_dir}: {done.stderr.decode(errors='replace')}")
 
@@ -162,12 +162,7 @@ class Pending:
             checksum.update(chunk)
         spool.write(checksum.digest())
         spool.seek(0)
-        done = subprocess.run(
-            ["git", "--git-dir", str(self._git_dir), "index-pack", "--stdin", "--strict"],
-            stdin=spool,
-            capture_output=True,
-            check=False,
-        )
+        done = run_git("--git-dir", str(self._git_dir), "index-pack", "--stdin", "--strict", given=spool)
         if done.returncode != 0:
             raise FatalError(
                 f"git cannot take the objects into {self._git_dir}: {done.stderr.decode(errors='replace')}"

@@ -13,11 +13,12 @@ import orjson
 import pytest
 from click.testing import CliRunner, Result
 
+from stac_rucio_sync.catalog.backup import backup
 from stac_rucio_sync.catalog.repository import Repository
 from stac_rucio_sync.catalog.transaction import transaction
 from stac_rucio_sync.cli import cli, main
 from stac_rucio_sync.commands.catalog import CATALOG_COMMANDS, catalog
-from stac_rucio_sync.errors import UsageError
+from stac_rucio_sync.errors import FatalError, UsageError
 from tests.catalog.examples import collection, item
 
 Run = Callable[..., Result]
@@ -310,3 +311,10 @@ print(*sys.modules, file=sys.stderr)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
     assert "rollback" in done.stdout
     assert not {"pygit2", "rich", "stac_rucio_sync.commands.catalog_history"} & set(done.stderr.split())
+
+
+def test_without_git_the_way_out_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Repository.create(tmp_path / "r") as repository:
+        monkeypatch.setenv("PATH", str(tmp_path))
+        with pytest.raises(FatalError, match="--backend filesystem"):
+            backup(repository, str(tmp_path / "copy"))
