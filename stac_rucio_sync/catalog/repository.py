@@ -23,6 +23,8 @@ from stac_rucio_sync.model import JsonObject
 ROOT = "catalog.json"
 BACKENDS: dict[str, type[GitObjects] | type[PlainObjects]] = {"git": GitObjects, "filesystem": PlainObjects}
 AUTHOR = "stac-rucio-sync"
+SHORT_NAME = 7
+"""Characters of a commit's name as git shortens it."""
 
 
 class Located(NamedTuple):
@@ -202,8 +204,9 @@ class Repository:
         Parameters
         ----------
         ref
-            The name of a commit or its beginning; its number (1 is the first, -1 the latest, -2 the one before it); an
-            instant, or a text of RFC 3339 or a day: the version of then (UTC); ``HEAD`` or None: the latest.
+            The name of a commit or its beginning (at least 7 characters where they are digits only); its number (1 is
+            the first, -1 the latest, -2 the one before it); an instant, or a text of RFC 3339 or a day: the version of
+            then (UTC); ``HEAD`` or None: the latest.
 
         Raises
         ------
@@ -234,8 +237,11 @@ class Repository:
         if isinstance(ref, str) and not re.fullmatch(r"-?\d{1,9}", ref):
             instant = _instant(ref)
             return self.objects.named(ref.lower()) if instant is None else self.index.oid_at(instant)
-        number = int(ref)
-        return self.index.oid(number if number > 0 else self.index.latest() + 1 + number)
+        number, latest = int(ref), self.index.latest()
+        if isinstance(ref, str) and len(ref) >= SHORT_NAME and number > latest:
+            # One short name in some dozens has digits only.
+            return self.objects.named(ref)
+        return self.index.oid(number if number > 0 else latest + 1 + number)
 
 
 def backend_of(place: Path) -> type[GitObjects] | type[PlainObjects] | None:

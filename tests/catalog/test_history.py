@@ -108,6 +108,18 @@ def test_versions_are_had_by_number_name_and_date(repository: Repository) -> Non
             repository.version(wrong)
 
 
+def test_a_short_name_of_digits_only_is_a_name(repository: Repository) -> None:
+    for gsd in range(1, 1000):
+        with transaction(repository) as changes:
+            changes.put_item(item("c", gsd=float(gsd)))
+            made = changes.commit("again")
+        if made is not None and made.oid[:7].isdigit():
+            break
+    else:
+        pytest.fail("no commit's name begins with seven digits")
+    assert repository.version(made.oid[:7]).commit == made
+
+
 def test_the_catalogue_is_opened_as_it_was(repository: Repository) -> None:
     def gsd(when: datetime) -> object:
         version = repository.version(when)
