@@ -21,6 +21,7 @@ from stac_rucio_sync.model.read import Asset, Change, Cursor, Item, ItemBroken, 
 from stac_rucio_sync.model.removal import Gone, Kept, Removable
 from stac_rucio_sync.model.report import Fate, Report
 from stac_rucio_sync.model.rows import EpnRow, ObsCoreRow
+from stac_rucio_sync.model.uploads import Hashed, Uploaded, UploadFate
 from stac_rucio_sync.model.wanted import File, Link, Measured, Wanted, WantedReplica
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "FoundFile",
     "FoundState",
     "Gone",
+    "Hashed",
     "HeldFile",
     "HeldItem",
     "Item",
@@ -59,6 +61,8 @@ __all__ = [
     "Rse",
     "Settled",
     "Topology",
+    "UploadFate",
+    "Uploaded",
     "Wanted",
     "WantedReplica",
 ]
