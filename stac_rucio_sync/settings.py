@@ -242,6 +242,36 @@ class Watch(_Section):
     """What the events' sender must present, when set."""
 
 
+class Dask(_Section):
+    """Dask clusters, and the jobs of ``--dask slurm``; what is unset there is as in dask-jobqueue's own settings."""
+
+    wait: float = Field(default=300.0, gt=0)
+    """Seconds that the first worker may take to come, and that a cluster may be without any."""
+    jobs: int = Field(default=2, ge=1, le=10_000)
+    """Jobs of workers."""
+    cores: int | None = Field(default=None, ge=1)
+    """Threads of one job."""
+    memory: str | None = None
+    """Memory of one job, e.g. ``8GiB``."""
+    processes: int | None = Field(default=None, ge=1)
+    """Processes that share the threads of one job."""
+    walltime: str | None = None
+    """The longest that one job may take, e.g. ``12:00:00``."""
+    queue: str | None = None
+    """Partition."""
+    account: str | None = None
+    interface: str | None = None
+    """Network interface between the client and the workers, e.g. ``ib0``."""
+    python: str | None = None
+    """The workers' Python, e.g. one in a container; unset: the client's, at the same path."""
+    directives: tuple[str, ...] = ()
+    """Further ``#SBATCH`` lines."""
+    prologue: tuple[str, ...] = ()
+    """Lines of shell before a worker starts."""
+    shared_folder: Path | None = None
+    """A folder that client and workers share, for the keys of the run; unset: the home folder."""
+
+
 class Epn(_Section):
     """The EPN-TAP table."""
 
@@ -269,6 +299,7 @@ class Settings(BaseSettings):
     locality: Locality = Locality()
     datalink: Datalink = Datalink()
     watch: Watch = Watch()
+    dask: Dask = Dask()
 
     def collection(self, collection_id: str) -> Collection:
         """Return what the settings say of a collection (an empty section where they say nothing)."""

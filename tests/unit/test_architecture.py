@@ -15,7 +15,7 @@ LIBRARY = (
     {"__init__", "errors"},
     {"model"},
     {"settings", "seen", "addresses", "geojson"},
-    {"http"},
+    {"executors", "http"},
     {"mapping", "sizes", "locality"},
     {"stores", "catalog"},
     {"sources"},
