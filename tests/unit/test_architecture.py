@@ -40,7 +40,7 @@ SERVICES = (
     {"app"},
 )
 LINKS = (
-    {"__init__", "terms"},
+    {"__init__", "terms", "cutouts"},
     {"rows"},
     {"asked", "links", "votable"},
     {"description", "pages"},
