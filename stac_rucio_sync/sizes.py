@@ -10,11 +10,13 @@ import hashlib
 import re
 import threading
 import time
+import uuid
 import zlib
 from collections import OrderedDict, deque
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -53,6 +55,23 @@ class _Unanswered:
 Answer = Measured | _Untold | _Unanswered
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How files are asked, in whatever process it is done."""
+
+    mode: Literal["head", "stream"]
+    per_host: int
+    allow_private: bool
+    seconds: float
+    patience: Patience
+    run: str
+    """An origin that fails too often in a row is given up for this run only."""
+
+    def edge(self) -> Http:
+        """Return a new HTTP edge that asks in this manner."""
+        return Http(allow_private=self.allow_private, patience=self.patience, connections=self.per_host)
+
+
 class Sizer:
     """Measures files at http and https URLs; may be used by several threads.
 
@@ -68,6 +87,9 @@ class Sizer:
         The longest that reading one file may take.
     patience
         Time-outs and tries.
+    executor
+        Where files are asked; None: in threads of this process. What one host gets at a time is counted here, so it
+        holds for all workers of a cluster together.
     """
 
     def __init__(
@@ -78,13 +100,14 @@ class Sizer:
         allow_private: bool = False,
         seconds: float = 3600.0,
         patience: Patience | None = None,
+        executor: Executor | None = None,
     ) -> None:
-        self._mode = mode
         self._per_host = per_host
-        self._seconds = seconds
-        self._http = Http(
-            allow_private=allow_private, patience=patience or Patience(attempts=3, read=30.0), connections=per_host
+        self._manner = Manner(
+            mode, per_host, allow_private, seconds, patience or Patience(attempts=3, read=30.0), uuid.uuid4().hex
         )
+        self._http = self._manner.edge()
+        self._executor = executor
         self._places: dict[str, threading.BoundedSemaphore] = {}
         self._cache: OrderedDict[str, Answer] = OrderedDict()
         self._lock = threading.Lock()
@@ -105,7 +128,7 @@ class Sizer:
         for href in asked:
             if href not in answers:
                 queues.setdefault(server_of(href), deque()).append(href)
-        with ThreadPoolExecutor(THREADS, thread_name_prefix="sizes") as pool:
+        with ThreadPoolExecutor(max(THREADS, self._per_host), thread_name_prefix="sizes") as pool:
             # As many threads empty a host's queue as it may see requests: no host waits for another.
             tasks = [
                 pool.submit(self._empty, origin, queue, answers)
@@ -157,53 +180,75 @@ class Sizer:
         return answer
 
     def _answer(self, href: str) -> Answer:
+        if self._executor is None:
+            return _asked(self._http, self._manner, href)
         try:
-            return self._streamed(href) if self._mode == "stream" else self._stated(href)
+            return self._executor.submit(ask_elsewhere, self._manner, href).result()
         except TransientError as error:
             return _Unanswered(_reason(error, href))
-        except RefusedAnswer as error:
-            return _Untold(_reason(error, href))
 
-    # -------------------------------------------------------------------------------------------------- one answer
 
-    def _stated(self, href: str) -> Answer:
-        """Ask by HEAD; where that is refused or says nothing, by a GET of the first byte."""
+# ------------------------------------------------------------------------------------------------------- one answer
+
+
+def ask_elsewhere(manner: Manner, href: str) -> Answer:
+    """Measure one file in a process of a cluster, which keeps its connections for the run."""
+    return _asked(_edge(manner), manner, href)
+
+
+@lru_cache(maxsize=4)
+def _edge(manner: Manner) -> Http:
+    return manner.edge()
+
+
+def _asked(http: Http, manner: Manner, href: str) -> Answer:
+    try:
+        return _streamed(http, href, manner.seconds) if manner.mode == "stream" else _stated(http, href)
+    except TransientError as error:
+        return _Unanswered(_reason(error, href))
+    except RefusedAnswer as error:
+        return _Untold(_reason(error, href))
+
+
+def _stated(http: Http, href: str) -> Answer:
+    """Ask by HEAD; where that is refused or says nothing, by a GET of the first byte."""
+    try:
+        length = http.ask("HEAD", href, lambda response: _length(response, href), headers=_PLAIN)
+    except RefusedAnswer as error:
+        if error.status not in _NO_HEAD:
+            raise
+        length = None
+    if length is None:
+        first = {**_PLAIN, "Range": "bytes=0-0"}
         try:
-            length = self._http.ask("HEAD", href, lambda response: _length(response, href), headers=_PLAIN)
+            length = http.ask("GET", href, lambda response: _total(response, href), headers=first)
         except RefusedAnswer as error:
-            if error.status not in _NO_HEAD:
+            if error.status != 416 or error.content_range is None:
                 raise
-            length = None
-        if length is None:
-            first = {**_PLAIN, "Range": "bytes=0-0"}
-            try:
-                length = self._http.ask("GET", href, lambda response: _total(response, href), headers=first)
-            except RefusedAnswer as error:
-                if error.status != 416 or error.content_range is None:
-                    raise
-                length = _read_total(error.content_range)  # an empty file has no first byte
-        if length is None:
-            return _Untold(f"{server_of(href)} does not state the size of its files")
-        return Measured(length)
+            length = _read_total(error.content_range)  # an empty file has no first byte
+    if length is None:
+        return _Untold(f"{server_of(href)} does not state the size of its files")
+    return Measured(length)
 
-    def _streamed(self, href: str) -> Answer:
-        def take(response: requests.Response) -> Measured:
-            expected = _length(response, href)
-            if response.headers.get("Content-Encoding", "identity") != "identity":
-                raise RefusedAnswer(f"{public_url(href)} is sent compressed, although that was not asked for")
-            until = time.monotonic() + self._seconds
-            adler32, md5, length = 1, hashlib.md5(usedforsecurity=False), 0
-            for piece in response.iter_content(_CHUNK):
-                adler32 = zlib.adler32(piece, adler32)
-                md5.update(piece)
-                length += len(piece)
-                if time.monotonic() > until:
-                    raise RefusedAnswer(f"{public_url(href)} was not read to its end in {self._seconds:g} seconds")
-            if expected is not None and expected != length:
-                raise RefusedAnswer(f"{public_url(href)} states {expected} bytes and sends {length}")
-            return Measured(length, f"{adler32:08x}", md5.hexdigest())
 
-        return self._http.ask("GET", href, take, headers=_PLAIN)
+def _streamed(http: Http, href: str, seconds: float) -> Answer:
+    def take(response: requests.Response) -> Measured:
+        expected = _length(response, href)
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            raise RefusedAnswer(f"{public_url(href)} is sent compressed, although that was not asked for")
+        until = time.monotonic() + seconds
+        adler32, md5, length = 1, hashlib.md5(usedforsecurity=False), 0
+        for piece in response.iter_content(_CHUNK):
+            adler32 = zlib.adler32(piece, adler32)
+            md5.update(piece)
+            length += len(piece)
+            if time.monotonic() > until:
+                raise RefusedAnswer(f"{public_url(href)} was not read to its end in {seconds:g} seconds")
+        if expected is not None and expected != length:
+            raise RefusedAnswer(f"{public_url(href)} states {expected} bytes and sends {length}")
+        return Measured(length, f"{adler32:08x}", md5.hexdigest())
+
+    return http.ask("GET", href, take, headers=_PLAIN)
 
 
 def _reason(error: SyncError, href: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -64,6 +64,8 @@ class SyncOptions:
     on_action: Callable[[Action], None] | None = None
     """Is shown every line of the plan (dry run)."""
     on_progress: Progress | None = None
+    executor: Executor | None = None
+    """Where sizes are asked of origins; None: in threads of this process."""
 
 
 @dataclass(slots=True)
@@ -114,6 +116,7 @@ class SyncJob:
                     settings.sync.sizes,
                     per_host=settings.sync.connections_per_host,
                     allow_private=settings.sync.allow_private_addresses,
+                    executor=options.executor,
                 )
             self._effects = Effects(settings, tables, lake, sizer, full=options.full)
 

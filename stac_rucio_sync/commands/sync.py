@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, get_args
@@ -17,6 +18,7 @@ from stac_rucio_sync.commands.parameters import BBOX, CQL2, INSTANT
 from stac_rucio_sync.commands.screen import progress_bar, show_remarks, summary, table_of
 from stac_rucio_sync.commands.stopping import stoppable
 from stac_rucio_sync.errors import UsageError
+from stac_rucio_sync.executors import open_executor
 from stac_rucio_sync.model import Report
 from stac_rucio_sync.plan import Action
 from stac_rucio_sync.settings import Settings
@@ -46,6 +48,12 @@ EXIT_SOME_FAILED = 1
     help="New bytes under the same asset: a new file DID, or an error of the item. Default: new.",
 )
 @click.option("--workers", type=click.IntRange(1, 32), help="Batches under way at a time. Default: 1.")
+@click.option(
+    "--dask",
+    metavar="CLUSTER",
+    help="Have the workers of a Dask cluster read the files for --sizes stream: the scheduler's address, the file that "
+    "it wrote, or slurm.",
+)
 @click.option("--full", is_flag=True, help="Do everything again, whatever the last run recorded.")
 @click.option(
     "--delete",
@@ -66,6 +74,7 @@ def sync(invocation: Invocation, /, location: str, **options: Any) -> None:  # n
     Examples:
       stac-rucio-sync sync https://stac.example.org/v1 --collection images
       stac-rucio-sync sync items.ndjson.gz --name survey --json
+      stac-rucio-sync sync items.ndjson.gz --sizes stream --dask tcp://head:8786
       stac-rucio-sync sync catalog.json --dry-run
       stac-rucio-sync sync items.ndjson.gz --name survey --delete --dry-run
       stac-rucio-sync sync survey.git --delete
@@ -90,12 +99,18 @@ def sync(invocation: Invocation, /, location: str, **options: Any) -> None:  # n
             allow_private=settings.sync.allow_private_addresses,
         ),
     )
-    with open_tables(settings) as tables:
+    dask, dry_run = options["dask"], options["dry_run"]
+    if dask is not None and settings.sync.sizes != "stream":
+        raise UsageError("--dask is for reading whole files: it needs --sizes stream")
+    with (
+        open_tables(settings) as tables,
+        nullcontext() if dask is None or dry_run else open_executor(1, dask, settings.dask) as executor,
+    ):
         report = run_job(
             source,
             settings,
             tables,
-            SyncOptions(dry_run=options["dry_run"], full=options["full"], delete=options["delete"]),
+            SyncOptions(dry_run=dry_run, full=options["full"], delete=options["delete"], executor=executor),
             as_json=options["as_json"],
         )
     leave_by(report)
