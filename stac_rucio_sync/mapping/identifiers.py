@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from string import Formatter
 from typing import Final, NamedTuple
@@ -111,6 +112,19 @@ def file_did(key: ItemKey, asset_key: str, suffix: str, settings: Settings) -> D
     if template is not None:
         return Did(scope, _name_by_template(template, key, asset_key))
     return Did(scope, _fitting(_file_name(key, asset_key, suffix), suffix))
+
+
+def name_of_path(parts: Sequence[str], suffix: str = "") -> str:
+    """Return a file's name by its place in folders: each part as the default rule writes it, two dots between them.
+
+    Parameters
+    ----------
+    parts
+        Folders and the file's own name, at least one; of a local file system they may hold anything.
+    suffix
+        The file's suffix, which a name that has to be shortened keeps.
+    """
+    return _fitting(_SEPARATOR.join([_first_part(parts[0]), *map(_part, parts[1:])]), suffix)
 
 
 def version_did(did: Did, digest: str) -> Did:

@@ -1,0 +1,364 @@
+"""The storage of an RSE, written and looked at through Rucio's own protocol classes.
+
+Whatever protocol Rucio's client library has is there; the RSE's settings say in which order they are tried. A file is
+sent under a name of its own (``PFN.rucio.upload``, as Rucio's client does) and gets its true one when the storage
+shows what was sent. Nothing here talks to the Rucio server, so that it also works where nobody is logged in.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from copy import deepcopy
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeAlias, cast
+
+import requests
+
+from stac_rucio_sync.errors import RefusedError, SyncError
+from stac_rucio_sync.model import Did, Hashed
+
+# Rucio decides at its import whether it is a client, by a configuration file that a worker on a cluster does not have.
+os.environ.setdefault("RUCIO_CLIENT_MODE", "1")
+
+from rucio.common import exception as rucio_errors
+from rucio.rse import rsemanager
+from rucio.rse.translation import RSEDeterministicTranslation
+
+LOG = logging.getLogger(__name__)
+
+Protocol: TypeAlias = Any
+"""A protocol class's object; Rucio types its classes in part."""
+
+UNFINISHED: Final = ".rucio.upload"
+"""Ends the names of files that are on their way, as in Rucio's own client."""
+_DOWN_SECONDS: Final = 20.0
+"""How long a protocol that could not be reached is left alone while there is another one."""
+
+
+class DamagedError(Exception):
+    """What arrived is not what was sent."""
+
+
+class StorageElement:
+    """The storage of one RSE. Not for several threads at a time: most protocol classes are not.
+
+    Parameters
+    ----------
+    settings
+        What Rucio says of the RSE (its ``get_rse``).
+    token
+        A token of OIDC that the storage wants, if any.
+    certificates
+        File or folder of the authorities that vouch for the storage; None: the usual ones.
+    domain
+        ``wan`` or ``lan``: as seen from where.
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        token: str | None = None,
+        certificates: str | None = None,
+        domain: str = "wan",
+    ) -> None:
+        self._settings: Any = deepcopy(dict(settings))
+        self._token = token
+        self._certificates = certificates
+        self._domain = domain
+        self._open: dict[tuple[str, str], Any] = {}
+        self._down: dict[str, float] = {}
+
+    @property
+    def name(self) -> str:
+        """Name of the RSE."""
+        return str(self._settings["rse"])
+
+    def close(self) -> None:
+        """Close all connections."""
+        while self._open:
+            _, protocol = self._open.popitem()
+            with suppress(Exception):  # whatever a protocol class says while it hangs up
+                protocol.close()
+
+    # ------------------------------------------------------------------------------------------------------ sending
+
+    def put(self, file: Path, path: str, expected: Callable[[], Hashed], *, may_be_there: bool = False) -> str:
+        """Bring a file to its place, by the first protocol that takes it.
+
+        Parameters
+        ----------
+        file
+            What is sent.
+        path
+            Its place below the RSE's prefix.
+        expected
+            Tells what the storage must show afterwards; asked when everything is sent.
+        may_be_there
+            An earlier attempt may have come to its end: look first.
+
+        Returns
+        -------
+        str
+            The PFN that it was written to.
+
+        Raises
+        ------
+        RefusedError
+            No protocol took it; the text has the reason of each.
+        """
+        failures = []
+        for attributes in self._ordered("write"):
+            scheme = attributes["scheme"]
+            try:
+                with self._protocol("write", attributes) as protocol:
+                    return self._put_by(protocol, file, path, expected, may_be_there=may_be_there)
+            except SyncError:
+                raise  # about the file itself
+            except Exception as error:  # noqa: BLE001 - protocol classes are others' code and may raise anything
+                LOG.info("%s: %s did not take %s: %s", self.name, scheme, path, _said(error))
+                failures.append(f"{scheme}: {_said(error)}")
+        raise RefusedError("; ".join(failures) or f"{self.name} has no protocol to write by")
+
+    def _put_by(
+        self, protocol: Protocol, file: Path, path: str, expected: Callable[[], Hashed], *, may_be_there: bool
+    ) -> str:
+        pfn = _pfn(protocol, path)
+        if may_be_there and self._shows(protocol, pfn, expected(), certain=True):
+            return pfn
+        at = pfn + UNFINISHED if protocol.renaming else pfn
+        if not protocol.renaming and protocol.exists(pfn):
+            self.delete(path)
+        self._send(protocol, file, at)
+        whole = False
+        try:
+            whole = self._shows(protocol, at, expected())
+        finally:
+            if not whole:
+                with suppress(RefusedError):
+                    self.delete(path + UNFINISHED if protocol.renaming else path)
+        if not whole:
+            raise DamagedError("another size or checksum arrived than was sent")
+        if protocol.renaming:
+            self._rename(protocol, at, pfn, path)
+        _give_to_owner(protocol, pfn)
+        return pfn
+
+    def _send(self, protocol: Protocol, file: Path, pfn: str) -> None:
+        _make_local_folders(protocol, pfn)
+        try:
+            protocol.put(str(file), pfn, None)
+        except (rucio_errors.FileReplicaAlreadyExists, rucio_errors.SourceNotFound):
+            # A WebDAV server says 409 where a folder is missing (RFC 4918 section 9.7.1), and Rucio's class takes that
+            # for a file that is there.
+            if not file.exists() or not hasattr(protocol, "mkdir"):
+                raise
+            self._make_folders(protocol, pfn)
+            protocol.put(str(file), pfn, None)
+
+    def _make_folders(self, protocol: Protocol, pfn: str) -> None:
+        prefix = _pfn(protocol, "")
+        folder = prefix.rstrip("/")
+        for part in pfn.removeprefix(prefix).split("/")[:-1]:
+            folder = f"{folder}/{part}"
+            protocol.mkdir(folder)
+
+    def _rename(self, protocol: Protocol, at: str, pfn: str, path: str) -> None:
+        try:
+            protocol.rename(at, pfn)
+        except Exception:
+            # Of an attempt that was cut short, or of nobody: the name belongs to this file alone.
+            if not protocol.exists(at) or not protocol.exists(pfn):
+                raise
+            self.delete(path)
+            protocol.rename(at, pfn)
+
+    def _shows(self, protocol: Protocol, pfn: str, hashed: Hashed, *, certain: bool = False) -> bool:
+        """Tell whether the storage shows a file of these bytes; ``certain``: by a checksum, the size is no proof."""
+        try:
+            shown = protocol.stat(pfn)
+        except NotImplementedError:
+            return not certain and self._settings.get("verify_checksum") is False
+        except Exception:  # noqa: BLE001 - as in `put`
+            if certain:
+                return False
+            time.sleep(1.0)  # some storages take a moment before they show what they hold
+            shown = protocol.stat(pfn)
+        sums = [shown[kind] == getattr(hashed, kind) for kind in ("adler32", "md5") if shown.get(kind)]
+        size = shown.get("filesize")
+        return all(sums) and (size is None or int(size) == hashed.bytes) and (bool(sums) or not certain)
+
+    # ---------------------------------------------------------------------------------------------------- the rest
+
+    def delete(self, path: str) -> bool:
+        """Delete a file; tell whether it was there.
+
+        Raises
+        ------
+        RefusedError
+            No protocol can.
+        """
+        failures = []
+        for attributes in self._ordered("delete"):
+            try:
+                with self._protocol("delete", attributes) as protocol:
+                    protocol.delete(_pfn(protocol, path))
+            except rucio_errors.SourceNotFound:
+                return False
+            except Exception as error:  # noqa: BLE001 - as in `put`
+                failures.append(f"{attributes['scheme']}: {_said(error)}")
+            else:
+                return True
+        raise RefusedError("; ".join(failures) or f"{self.name} has no protocol to delete by")
+
+    def path_of(self, did: Did) -> str | None:
+        """Return the place of a file below the prefix by the RSE's own rule; None: the rule is not known here."""
+        if not self._settings["deterministic"]:
+            return None
+        if not RSEDeterministicTranslation.supports(self._settings.get("lfn2pfn_algorithm")):
+            return None
+        return str(RSEDeterministicTranslation(self.name, self._settings, {}, "").path(did.scope, did.name))
+
+    def pfn_of(self, path: str) -> str:
+        """Return the PFN of a place, as the first protocol for writing has it.
+
+        Raises
+        ------
+        RefusedError
+            There is none that can be used here.
+        """
+        failures = []
+        for attributes in self._ordered("write"):
+            try:
+                return _pfn(self._made("write", attributes), path)
+            except Exception as error:  # noqa: BLE001 - as in `put`
+                failures.append(f"{attributes['scheme']}: {_said(error)}")
+        raise RefusedError("; ".join(failures) or f"{self.name} has no protocol to write by")
+
+    # -------------------------------------------------------------------------------------------------- protocols
+
+    def _ordered(self, operation: str) -> list[dict[str, Any]]:
+        found = protocols_for(self._settings, operation, self._domain)
+        # One that was not reached lately is left out for a while, so that it costs its time-out once and not per file.
+        now = time.monotonic()
+        return [one for one in found if self._down.get(one["scheme"], 0.0) < now] or found
+
+    def _made(self, operation: str, attributes: dict[str, Any]) -> Protocol:
+        return make_protocol(
+            self._settings, operation, attributes, self._domain, token=self._token, certificates=self._certificates
+        )
+
+    @contextmanager
+    def _protocol(self, operation: str, attributes: dict[str, Any]) -> Iterator[Protocol]:
+        key = (operation, attributes["scheme"])
+        protocol = self._open.get(key)
+        if protocol is None:
+            protocol = self._made(operation, attributes)
+            try:
+                protocol.connect()
+            except Exception:
+                self._down[attributes["scheme"]] = time.monotonic() + _DOWN_SECONDS
+                raise
+            self._open[key] = protocol
+        try:
+            yield protocol
+        except (rucio_errors.ServiceUnavailable, OSError):
+            self._open.pop(key, None)
+            self._down[attributes["scheme"]] = time.monotonic() + _DOWN_SECONDS
+            raise
+
+
+def protocols_for(settings: Mapping[str, Any], operation: str, domain: str = "wan") -> list[dict[str, Any]]:
+    """Return the protocols of an RSE for an operation (``read``, ``write``, ``delete``), in the RSE's order."""
+    said: Any = settings
+    kind: Any = operation
+    try:
+        return [dict(one) for one in rsemanager.get_protocols_ordered(said, kind, domain=domain)]
+    except rucio_errors.RSEProtocolNotSupported:
+        return []
+
+
+def make_protocol(
+    settings: Mapping[str, Any], operation: str, attributes: dict[str, Any], domain: str = "wan", *,
+    token: str | None = None, certificates: str | None = None,
+) -> Protocol:  # fmt: skip
+    """Return an object of a protocol class, not connected yet, whose HTTP session checks certificates.
+
+    Parameters
+    ----------
+    settings, attributes
+        What Rucio says of the RSE, and one of its `protocols_for` the operation.
+    operation, domain, token, certificates
+        As of `StorageElement`.
+    """
+    said: Any = settings
+    protocol = rsemanager.create_protocol(
+        said, operation, domain=domain, auth_token=token, protocol_attr=cast("Any", attributes), logger=LOG.log
+    )
+    _check_certificates(protocol, certificates)
+    return protocol
+
+
+def _pfn(protocol: Protocol, path: str) -> str:
+    """Return the address of a place; built by the class, for objects may have it replaced by a call to the server."""
+    built = type(protocol).lfns2pfns(protocol, [{"scope": "", "name": "", "path": path or "/"}])
+    return str(next(iter(built.values())))
+
+
+def _check_certificates(protocol: Protocol, certificates: str | None) -> None:
+    """Have a protocol's HTTP session check certificates, which Rucio's WebDAV classes switch off."""
+    from rucio.rse.protocols import webdav  # noqa: PLC0415 - not before a protocol is needed
+
+    if not isinstance(protocol, webdav.Default):
+        return
+
+    def session_of(self: Protocol) -> requests.Session:
+        session: requests.Session = self.checking
+        return session
+
+    def set_session(self: Protocol, session: requests.Session) -> None:
+        self.checking = session
+        session.request = partial(_request_checked, session.request, certificates or True)  # type: ignore[method-assign] # one session's
+
+    kind = type(protocol)
+    protocol.__class__ = type(kind.__name__, (kind,), {"session": property(session_of, set_session)})
+
+
+def _request_checked(
+    send: Callable[..., requests.Response],
+    verify: str | bool,
+    *arguments: Any,  # noqa: ANN401 - as of requests
+    **options: Any,  # noqa: ANN401
+) -> requests.Response:
+    return send(*arguments, **(options | {"verify": verify}))
+
+
+def _make_local_folders(protocol: Protocol, pfn: str) -> None:
+    """Make the folders of a file on this machine as their owner's: root may upload where a server goes on writing."""
+    if protocol.attributes["scheme"] != "file" or os.geteuid() != 0:
+        return
+    folder = Path(protocol.pfn2path(pfn)).parent
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(exist_ok=True)
+        _own_as(one, one.parent)
+
+
+def _give_to_owner(protocol: Protocol, pfn: str) -> None:
+    if protocol.attributes["scheme"] == "file" and os.geteuid() == 0:
+        file = Path(protocol.pfn2path(pfn))
+        _own_as(file, file.parent)
+
+
+def _own_as(path: Path, other: Path) -> None:
+    owner = other.stat()
+    os.chown(path, owner.st_uid, owner.st_gid)
+
+
+def _said(error: Exception) -> str:
+    text = " ".join(str(error).removeprefix("An unknown exception occurred.").replace("Details:", "").split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
