@@ -15,7 +15,7 @@ from stac_rucio_sync.model import Did, File, Registered, Replica, Settled
 from stac_rucio_sync.plan import Action, Sign
 from stac_rucio_sync.stores.audit_rows import RowDifference
 from stac_rucio_sync.stores.rucio_audit import HeldItem
-from stac_rucio_sync.stores.rucio_replicas import Held, replicas_of
+from stac_rucio_sync.stores.rucio_replicas import Held, replicas_of, why_not_in_lake
 
 OWN_PREFIX = "stac:"
 """Metadata keys that begin with it are the sync's own; others that nobody wants may be another user's."""
@@ -38,8 +38,12 @@ def lake_differences(held: HeldItem, *, attached: bool) -> Iterator[Action]:
     yield from _collection(wanted.did, "DATASET", held.kind)
     for did, (file, at) in held.placed.files.items():
         there = held.files.get(did)
+        absent = why_not_in_lake(file, there)
+        if absent is not None:
+            yield Action(Sign.ERROR, "file", str(did), absent)
         if there is None:
-            yield Action(Sign.ADD, "file", str(did), "not in Rucio")
+            if absent is None:
+                yield Action(Sign.ADD, "file", str(did), "not in Rucio")
             continue
         yield from _contradictions(did, file, there)
         for rse, replica in at.items():

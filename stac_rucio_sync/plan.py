@@ -79,7 +79,7 @@ def settle_content(wanted: Wanted, found: Found | None, policy: Literal["new", "
 
 
 def _settle_file(file: File, recorded: FoundFile | None, policy: Literal["new", "quarantine"]) -> File:
-    if recorded is None:
+    if recorded is None or file.in_lake is not None:
         return file
     if same_content(file, recorded):
         return file if file.did == recorded.did else replace(file, did=_kept_did(file, recorded))
@@ -119,7 +119,8 @@ def actions(wanted: Wanted, found: Found | None) -> Iterator[Action]:
     for file in wanted.files:
         before = recorded.pop(file.did, None)
         if before is None:
-            yield Action(Sign.ADD, "file", str(file.did), f"{file.bytes} bytes")
+            where = f", in the lake at {file.in_lake.rse}" if file.in_lake is not None else ""
+            yield Action(Sign.ADD, "file", str(file.did), f"{file.bytes} bytes{where}")
         known = before.pfns if before else ()
         for replica in file.replicas:
             if replica.pfn not in known:

@@ -9,9 +9,9 @@ from typing import Any, Final
 from stac_rucio_sync.alternates.choice import Choice, Shown
 from stac_rucio_sync.alternates.seen import SeenAsset, SeenItem
 from stac_rucio_sync.locality import Ranked
-from stac_rucio_sync.mapping.assets import REPLICA_MARK
 from stac_rucio_sync.mapping.checksums import stated_checksums
 from stac_rucio_sync.mapping.hrefs import Location, replica_url
+from stac_rucio_sync.mapping.lake_assets import ACCESS_PREFIXES, ORIGIN_MARK, REPLICA_MARK
 from stac_rucio_sync.model import Did, HeldFile, HeldItem, JsonObject
 from stac_rucio_sync.settings import Settings
 
@@ -25,12 +25,8 @@ STATE: Final = "rucio:state"
 NAME: Final = "alternate:name"
 ORIGIN: Final = "origin"
 """Key and name of an asset's own place where the nearest replica took it."""
-ORIGIN_MARK: Final = "rucio:origin"
-"""Marks the entry with it."""
 
 _WRITTEN: Final = frozenset({"href", NAME, REPLICA_MARK, STATE, "file:size", "file:checksum"})
-_ACCESS: Final = ("auth:", "storage:")
-"""Prefixes of fields that are of a place, not of the bytes."""
 _MD5: Final = "d50110"
 """Code and length of an MD5 as a multihash."""
 
@@ -182,7 +178,8 @@ class _Alternates:
             return
         if asset.href is not None:
             origin = {"href": asset.href, NAME: asset.fields.get(NAME, ORIGIN), **_access(asset.fields)}
-            self._own[_free(ORIGIN, self._own)] = origin | {ORIGIN_MARK: True}
+            # An asset whose own place is in the lake says at which RSE, and is to say so again.
+            self._own[_free(ORIGIN, self._own)] = origin | {ORIGIN_MARK: asset.fields.get(REPLICA_MARK, True)}
         for field in _access(asset.fields):
             del asset.fields[field]
         asset.href = entry["href"]
@@ -201,6 +198,8 @@ def _move_back(asset: SeenAsset) -> None:
                 asset.fields.pop(field, None)
             asset.href = entry["href"]
             asset.fields |= _access(entry)
+            if isinstance(entry[ORIGIN_MARK], str):
+                asset.fields[REPLICA_MARK] = entry[ORIGIN_MARK]
             if entry.get(NAME, ORIGIN) != ORIGIN:
                 asset.fields[NAME] = entry[NAME]
             del alternates[key]
@@ -244,7 +243,7 @@ def _free(key: str, taken: Mapping[str, Any]) -> str:
 
 
 def _access(fields: Mapping[str, Any]) -> JsonObject:
-    return {field: value for field, value in fields.items() if field.startswith(_ACCESS)}
+    return {field: value for field, value in fields.items() if field.startswith(ACCESS_PREFIXES)}
 
 
 def _scheme(href: str | None) -> str:

@@ -2,7 +2,8 @@
 
 An asset is a file where its size is known and one of its places, the primary href or an entry of ``alternate``
 (alternate-assets extension 1.0 to 1.2), can be held by Rucio. Every place that Rucio cannot hold stays a link: the
-primary href under the asset's key, an alternate under ``asset#alternate``.
+primary href under the asset's key, an alternate under ``asset#alternate``. An asset that says where it lies in the lake
+is a file there, and its href no place of origin (`lake_assets`).
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ from stac_rucio_sync.errors import ItemError
 from stac_rucio_sync.mapping.checksums import Checksums, stated_checksums
 from stac_rucio_sync.mapping.hrefs import Location, NotAFile, absolute_href, replica_url
 from stac_rucio_sync.mapping.identifiers import file_did, is_rucio_name, is_rucio_scope, suffix_of
+from stac_rucio_sync.mapping.lake_assets import REPLICA_MARK, as_it_was, lake_place
 from stac_rucio_sync.mapping.science import science_assets
-from stac_rucio_sync.model import Asset, Did, File, Item, Link, Measured, WantedReplica
+from stac_rucio_sync.model import Asset, Did, File, Item, LakePlace, Link, Measured, WantedReplica
 from stac_rucio_sync.model.links import STRUCTURAL_RELATIONS
 from stac_rucio_sync.settings import Settings
 
-REPLICA_MARK: Final = "rucio:rse"
-"""Names the RSE in an alternate that stands for a replica in the lake, and in an asset whose href is a replica's."""
 _LARGEST_SIZE: Final = 2**63 - 1
 _SIZE_UNKNOWN: Final = "its size is unknown: --sizes head or --sizes stream asks for it"
 _SIZE_NOT_ASKED: Final = "its size is unknown, and it has no open http address that could be asked for it"
+_SIZE_IN_LAKE: Final = "it lies in the lake, and its file:size does not say how large it is"
 _SIZE_WRONG: Final = "its file:size is no whole number of bytes, and --sizes item asks for no other"
 _SAME_ORIGIN: Final = "another replica of the file lies at the same origin, and Rucio holds one for each RSE"
 _OTHER_BYTES: Final = "it states another size or checksum than the asset: these are not the same bytes"
@@ -37,7 +38,7 @@ class Place(NamedTuple):
     href: str | None
     """As the item gives it."""
     stac: Mapping[str, Any]
-    found: Location | NotAFile
+    found: Location | LakePlace | NotAFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def map_assets(
     files: list[File] = []
     links: list[Link] = []
     science = science_assets(item, settings)
-    for asset in item.assets:
+    for asset in map(as_it_was, item.assets):
         if "\0" in asset.key:
             raise ItemError(f"the asset key {asset.key!r} holds a NUL character")
         looked = _look(asset, item, settings)
@@ -98,7 +99,7 @@ def hrefs_to_measure(item: Item, settings: Settings) -> tuple[tuple[str, str], .
     needs no login, as its PFN.
     """
     asked = []
-    for asset in item.assets:
+    for asset in map(as_it_was, item.assets):
         looked = _look(asset, item, settings)
         if looked.bytes is None and not isinstance(looked.own_did, NotAFile):
             href = _askable(looked)
@@ -111,8 +112,9 @@ def hrefs_to_measure(item: Item, settings: Settings) -> tuple[tuple[str, str], .
 
 
 def _look(asset: Asset, item: Item, settings: Settings) -> _Looked:
-    stac = asset.stac
-    places = [Place(None, asset.href, stac, replica_url(asset.href, stac, asset.media_type, item, settings))]
+    stac, own = asset.stac, _own_did(asset, item, settings)
+    first = lake_place(asset, own, item.base_href) or replica_url(asset.href, stac, asset.media_type, item, settings)
+    places = [Place(None, asset.href, stac, first)]
     size, checksums = _stated_size(stac), stated_checksums(stac)
     for key, href, fields in _alternates(stac):
         own_size, own_checksums = _stated_size(fields), stated_checksums(fields)
@@ -123,7 +125,7 @@ def _look(asset: Asset, item: Item, settings: Settings) -> _Looked:
         checksums = Checksums(*(ours or theirs for ours, theirs in zip(checksums, own_checksums, strict=True)))
         found = replica_url(href, fields, asset.media_type, item, settings)
         places.append(Place(key, href, fields, found))
-    return _Looked(asset, places, _one_an_origin(places), size, checksums, _own_did(asset, item, settings))
+    return _Looked(asset, places, _one_an_origin(places), size, checksums, own)
 
 
 def _alternates(stac: Mapping[str, Any]) -> Iterator[tuple[str, str | None, Mapping[str, Any]]]:
@@ -177,6 +179,7 @@ def _file(
         title=_text(asset.title),
         unverified_checksum=None if md5 == looked.checksums.md5 and md5 else unverified,
         science=science,
+        in_lake=primary if isinstance(primary, LakePlace) else None,
     )
 
 
@@ -249,6 +252,8 @@ def _askable(looked: _Looked) -> str | None:
 
 
 def _why_no_size(looked: _Looked) -> str:
+    if isinstance(looked.places[0].found, LakePlace):
+        return _SIZE_IN_LAKE
     if _askable(looked) is None:
         return _SIZE_NOT_ASKED
     return _SIZE_WRONG if looked.asset.stac.get("file:size") is not None else _SIZE_UNKNOWN
@@ -274,7 +279,7 @@ def _places_left(looked: _Looked, item: Item, no_file: NotAFile | None) -> Itera
     for place in looked.places:
         if isinstance(place.found, NotAFile):
             reason = place.found.reason
-        elif place.found.pfn in kept:
+        elif no_file is None and (isinstance(place.found, LakePlace) or place.found.pfn in kept):
             continue
         else:
             reason = no_file.reason if no_file is not None else _SAME_ORIGIN

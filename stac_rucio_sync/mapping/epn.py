@@ -258,7 +258,7 @@ def _access(
 
 
 def _first_file(files: Iterable[File], science: frozenset[str]) -> tuple[File | None, str | None]:
-    """Return the first science file that http gives without a login, else with one."""
+    """Return the first science file that http gives without a login, else with one, else what lies in the lake."""
     found: tuple[File | None, str | None] = (None, None)
     for file in files:
         for replica in file.replicas if file.asset in science else ():
@@ -266,6 +266,9 @@ def _first_file(files: Iterable[File], science: frozenset[str]) -> tuple[File | 
                 if not replica.needs_login:
                     return file, replica.pfn
                 found = (file, replica.pfn) if found[0] is None else found
+    for file in files if found[0] is None else ():
+        if file.in_lake is not None and file.asset in science and _is_download(file.in_lake.address):
+            return file, file.in_lake.address
     return found
 
 

@@ -22,7 +22,7 @@ from stac_rucio_sync.model.removal import Gone, Kept, Removable
 from stac_rucio_sync.model.report import Fate, Report
 from stac_rucio_sync.model.rows import EpnRow, ObsCoreRow
 from stac_rucio_sync.model.uploads import Hashed, Uploaded, UploadFate
-from stac_rucio_sync.model.wanted import File, Link, Measured, Wanted, WantedReplica
+from stac_rucio_sync.model.wanted import File, LakePlace, Link, Measured, Wanted, WantedReplica
 
 __all__ = [
     "Asset",
@@ -47,6 +47,7 @@ __all__ = [
     "ItemRemoved",
     "JsonObject",
     "Kept",
+    "LakePlace",
     "Link",
     "Measured",
     "MirrorState",

@@ -33,8 +33,17 @@ class WantedReplica:
 
 
 @dataclass(frozen=True, slots=True)
+class LakePlace:
+    """Where a file lies in the lake, by the item's own word."""
+
+    rse: str
+    address: str | None
+    """Where readers found it when the item was made; the lake may have moved it since."""
+
+
+@dataclass(frozen=True, slots=True)
 class File:
-    """An asset whose bytes can be registered: one file DID and one replica or more."""
+    """An asset whose bytes can be registered, or are in the lake: one file DID, and where its replicas are to be."""
 
     asset: str
     did: Did
@@ -44,6 +53,7 @@ class File:
     md5: str | None
     """32 hexadecimal digits, lower case."""
     replicas: tuple[WantedReplica, ...]
+    """The places that are to be registered: one or more, or none of a file in the lake."""
     media_type: str | None
     roles: tuple[str, ...]
     title: str | None
@@ -51,6 +61,8 @@ class File:
     """A checksum that the item states in a form that Rucio cannot hold or that proves nothing: kept as text."""
     science: bool = True
     """It is the data themselves (DataLink ``#this``), not a preview, a calibration or other company."""
+    in_lake: LakePlace | None = None
+    """The lake holds it already under this DID: nothing is registered, and Rucio's replicas are taken as they are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ from stac_rucio_sync.stores.origins import OriginRses
 from stac_rucio_sync.stores.refusals import DeniedError, MissingError
 from stac_rucio_sync.stores.rucio_calls import NEW_FILES_PER_CALL, RucioCalls, did_json, in_calls
 
+#: States of replicas that hold the bytes, as far as Rucio knows.
+_READABLE = frozenset({"AVAILABLE", "TEMPORARY_UNAVAILABLE"})
 #: Rucio shows one protocol of an RSE unless it is told which; the first of these is what most clients can read.
 SCHEMES = ("https", "http", "davs", "s3", "s3s", "gs", "root", "roots", "gsiftp", "srm", "ftp", "file", "mock")
 
@@ -72,7 +74,7 @@ def place(wanted: Wanted, found: Found | None, origins: OriginRses) -> Placed:
                 left.append((replica, origins.why_none(replica.origin)))
             elif at.setdefault(rse, replica) is not replica:
                 left.append((replica, f"{rse} holds another replica of the file, and an RSE holds one"))
-        if at:
+        if at or file.in_lake is not None:
             files.setdefault(file.did, (file, at))
             links.extend(_link(file, f"{file.asset}#{left_.alternate or 'href'}", left_, why) for left_, why in left)
         else:
@@ -115,7 +117,7 @@ class RucioReplicas:
             Rucio refused a call for something in the batch.
         """
         held = self.read_back(did for placed in batch for did in placed.files)
-        refused = self._conflicts(batch, held, Placed.former_pfns)
+        refused = _absent(batch, held) | self._conflicts(batch, held, Placed.former_pfns)
         moved = self._move(batch, held, refused)
         missing: dict[str, dict[Did, dict[str, Any]]] = defaultdict(dict)
         for number, placed in enumerate(batch):
@@ -295,6 +297,30 @@ def _difference(file: File, held: Held) -> str | None:
             where = ", ".join(sorted(held.states)) or "no RSE"
             return f"conflict: {file.did} is in Rucio (at {where}) with {kind} {has}, and the item says {wants}"
     return None
+
+
+def why_not_in_lake(file: File, held: Held | None) -> str | None:
+    """Say why a file that an item finds in the lake is not there; None: Rucio has a replica that can be read."""
+    if file.in_lake is None:
+        return None
+    states = held.states if held is not None else {}
+    if not _READABLE.isdisjoint(states.values()):
+        return None
+    says = f"the item says that {file.did} lies in the lake at {file.in_lake.rse}"
+    if not states:
+        return f"{says}, and Rucio has no replica of it: upload it, or give the asset the place where its file lies"
+    there = ", ".join(f"{state} at {rse}" for rse, state in sorted(states.items()))
+    return f"{says}, and no replica of it is available ({there})"
+
+
+def _absent(batch: Sequence[Placed], held: Mapping[Did, Held]) -> dict[int, str]:
+    """Tell of files that should be in the lake already and are not."""
+    return {
+        number: sentence
+        for number, placed in enumerate(batch)
+        for did, (file, _) in placed.files.items()
+        if (sentence := why_not_in_lake(file, held.get(did))) is not None
+    }
 
 
 def _lost(batch: Sequence[Placed], held: Mapping[Did, Held]) -> dict[int, str]:

@@ -483,6 +483,19 @@ def test_what_no_replica_can_take_any_more_is_the_origin_again() -> None:
     assert image(annotated(item, lake("SYDNEY-DISK")))["href"] == f"{ORIGIN}/i/image.tif"
 
 
+def test_an_asset_that_lies_in_the_lake_itself_says_so_again_whatever_took_its_place() -> None:
+    """The modifier may see an item many times, and a sync may see what it made of it."""
+    fields = {"href": address("VIENNA-DISK", "i/image.tif"), "rucio:rse": "VIENNA-DISK", "rucio:name": "i.tif"}
+    here = annotated(
+        stac_item(assets={"image": fields}), lake("VIENNA-DISK", "SYDNEY-DISK"), site="sydney", prefer="nearest"
+    )
+    assert image(here)["href"] == address("SYDNEY-DISK", "i/image.tif")
+    assert image(here)["rucio:rse"] == "SYDNEY-DISK"
+    back = annotated(here, lake("VIENNA-DISK", "SYDNEY-DISK"), prefer=None)
+    assert image(back)["href"] == address("VIENNA-DISK", "i/image.tif")
+    assert image(back)["rucio:rse"] == "VIENNA-DISK"
+
+
 def test_no_warning_is_given_where_nothing_is_wrong() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

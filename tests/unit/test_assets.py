@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stac_rucio_sync.errors import ItemError
 from stac_rucio_sync.mapping.assets import hrefs_to_measure, map_assets
-from stac_rucio_sync.model import Asset, Did, File, Item, ItemKey, Link, Measured, WantedReplica
+from stac_rucio_sync.model import Asset, Did, File, Item, ItemKey, LakePlace, Link, Measured, WantedReplica
 from stac_rucio_sync.settings import Collection, Identity, Settings
 
 SETTINGS = Settings()
@@ -315,3 +315,80 @@ def test_no_json_breaks_it_and_an_asset_is_a_file_or_a_link(stac: dict[str, Any]
         assert file.replicas
         assert len({replica.origin for replica in file.replicas}) == len(file.replicas)
     assert all(link.reason for link in links)
+
+
+# --------------------------------------------------------------------------------------------- assets in the lake
+
+
+def in_lake(**stac: Any) -> Asset:
+    said = {"rucio__rse": "VIENNA-DISK", "rucio__scope": "user.jdoe", "rucio__name": "a.fits", "file__size": 7}
+    return asset("image", **({"href": "http://vienna.example.org:8080/user.jdoe/07/7c/a.fits"} | said | stac))
+
+
+def test_an_asset_in_the_lake_is_a_file_there_and_no_place_of_origin() -> None:
+    files, links = mapped(in_lake(file__checksum="d50110" + MD5, type="application/fits", roles=["data"]))
+    assert links == ()
+    assert files == (
+        File(
+            asset="image",
+            did=Did("user.jdoe", "a.fits"),
+            bytes=7,
+            adler32=None,
+            md5=MD5,
+            replicas=(),
+            media_type="application/fits",
+            roles=("data",),
+            title=None,
+            in_lake=LakePlace("VIENNA-DISK", "http://vienna.example.org:8080/user.jdoe/07/7c/a.fits"),
+        ),
+    )
+
+
+def test_what_lies_in_the_lake_may_be_read_elsewhere_too() -> None:
+    (file,), links = mapped(in_lake(alternate={"archive": {"href": "https://archive.example.org/a.fits"}}))
+    assert links == ()
+    assert file.in_lake is not None
+    assert [(replica.pfn, replica.alternate) for replica in file.replicas] == [
+        ("https://archive.example.org/a.fits", "archive")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"rucio__rse": None}, "no name of an RSE"),
+        ({"rucio__name": None}, "no rucio:name says as which file"),
+        ({"rucio__name": "-a.fits"}, "no DID that Rucio takes"),
+        ({"file__size": None}, "does not say how large"),
+    ],
+)
+def test_an_asset_that_says_too_little_of_its_place_in_the_lake_is_a_link_with_the_reason(
+    said: dict[str, Any], reason: str
+) -> None:
+    files, (link,) = mapped(in_lake(**said))
+    assert files == ()
+    assert link.name == "image"
+    assert reason in str(link.reason)
+
+
+def test_the_size_of_what_lies_in_the_lake_is_not_asked_by_http() -> None:
+    assert hrefs_to_measure(item(in_lake(file__size=None)), SETTINGS) == ()
+
+
+def test_an_asset_whose_place_a_replica_took_has_its_own_again() -> None:
+    """As the search annotates it with ``prefer="nearest"``: its own place is the alternate with the mark."""
+    shown = {"href": "https://vienna.example.org/x", "rucio__rse": "VIENNA-DISK", "rucio__name": "a.tif"}
+    origin = {"href": "https://h/a.tif", "rucio:origin": True, "alternate:name": "origin"}
+    (file,), links = mapped(asset("a", **shown, file__size=5, alternate={"origin": origin}))
+    assert links == ()
+    assert file.in_lake is None
+    assert [(replica.pfn, replica.alternate) for replica in file.replicas] == [("https://h/a.tif", None)]
+
+
+def test_an_asset_in_the_lake_whose_place_another_replica_took_is_in_the_lake() -> None:
+    origin = {"href": "http://vienna.example.org/a.fits", "rucio:origin": "VIENNA-DISK"}
+    (file,), links = mapped(
+        in_lake(href="https://sydney.example.org/a", rucio__rse="SYDNEY-DISK", alternate={"origin": origin})
+    )
+    assert links == ()
+    assert file.in_lake == LakePlace("VIENNA-DISK", "http://vienna.example.org/a.fits")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from stac_rucio_sync.audit import lake_differences, row_action, row_differences, same_json, settled_of
-from stac_rucio_sync.model import Did, File, Found, ItemKey, Link, ObsCoreRow, Wanted, WantedReplica
+from stac_rucio_sync.model import Did, File, Found, ItemKey, LakePlace, Link, ObsCoreRow, Wanted, WantedReplica
 from stac_rucio_sync.plan import Action, Sign
 from stac_rucio_sync.stores.audit_rows import RowDifference
 from stac_rucio_sync.stores.rucio_audit import HeldItem
@@ -189,3 +189,22 @@ def test_after_a_repair_what_remains_decides() -> None:
     assert report.clean
     report.remaining = 1
     assert not report.clean
+
+
+@pytest.mark.parametrize(
+    ("there", "expected"),
+    [
+        ({FILE: Held(10, None, MD5, {"LAKE-DISK": (PFN,)}, {"LAKE-DISK": "AVAILABLE"})}, []),
+        ({FILE: Held(10, None, MD5, {"OTHER-DISK": ()}, {"OTHER-DISK": "AVAILABLE"})}, []),
+        ({FILE: Held(10, None, MD5, {}, {"LAKE-DISK": "COPYING"})}, ["! file"]),
+        ({FILE: Held(10, None, MD5, {}, {})}, ["! file"]),
+        ({}, ["! file"]),
+    ],
+    ids=["there", "moved by the lake", "not yet there", "no replica", "unknown"],
+)
+def test_what_should_be_in_the_lake_and_is_not_cannot_be_repaired_from_here(
+    there: dict[Did, Held], expected: list[str]
+) -> None:
+    file = File("image", FILE, 10, None, MD5, (), None, (), None, in_lake=LakePlace("LAKE-DISK", PFN))
+    placed = replace(held().placed, wanted=replace(held().placed.wanted, files=(file,)), files={FILE: (file, {})})
+    assert lines(held(placed=placed, files=there)) == expected

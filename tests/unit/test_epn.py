@@ -189,3 +189,11 @@ def test_fixed_columns_are_checked() -> None:
     for wrong in ({"colour": "red"}, {"granule_uid": "x"}, {"c3min": "high"}, {"processing_level": 1.5}):
         with pytest.raises(UsageError, match="epn_columns"):
             mapped(collection=Collection(epn_columns=dict(wrong)))
+
+
+def test_data_in_the_lake_are_where_the_item_found_them() -> None:
+    lake = {"rucio:rse": "VIENNA-DISK", "rucio:scope": "stac", "rucio:name": "a.tif"}
+    found = row(assets={"image": IMAGE | lake | {"href": "http://vienna.example.org:8080/stac/a.tif"}})
+    assert found.access_url == "http://vienna.example.org:8080/stac/a.tif"
+    assert found.access_md5 == MD5
+    assert row(assets={"image": IMAGE | lake | {"href": "root://vienna.example.org:1094//a.tif"}}).access_url is None

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
 from stac_rucio_sync.errors import ItemError
 from stac_rucio_sync.mapping.identifiers import decode
-from stac_rucio_sync.model import Did, Fate, File, Found, FoundFile, ItemKey, Link, ObsCoreRow, Wanted, WantedReplica
+from stac_rucio_sync.model import (
+    Did,
+    Fate,
+    File,
+    Found,
+    FoundFile,
+    ItemKey,
+    LakePlace,
+    Link,
+    ObsCoreRow,
+    Wanted,
+    WantedReplica,
+)
 from stac_rucio_sync.plan import actions, fate_of, settle_content
 
 KEY = ItemKey("survey", "tile")
@@ -53,6 +66,17 @@ def test_same_bytes_keep_their_did() -> None:
 def test_a_checksum_that_was_unknown_before_is_no_change() -> None:
     one = wanted(a_file(md5=MD5_A))
     assert settle_content(one, found(a_file(md5=None)), "new") == one
+
+
+@pytest.mark.parametrize("policy", ["new", "quarantine"])
+def test_a_file_in_the_lake_has_the_did_that_the_lake_knows(policy: Literal["new", "quarantine"]) -> None:
+    """Who uploaded other bytes gave them another name."""
+    place = LakePlace("VIENNA-DISK", "https://vienna.example.org/tile.fits")
+    one = wanted(replace(a_file(size=11, did="tile-2.fits"), replicas=(), in_lake=place))
+    assert settle_content(one, found(a_file()), policy) == one
+    lines = [str(action) for action in actions(one, None)]
+    assert "+ file stac:tile-2.fits  (11 bytes, in the lake at VIENNA-DISK)" in lines
+    assert not any("replica" in line for line in lines)
 
 
 @pytest.mark.parametrize("changed", [a_file(size=11), a_file(md5=MD5_B)])
