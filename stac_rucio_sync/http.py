@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import orjson
 import requests
 from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -150,7 +151,7 @@ class Http:
     connections
         Connections kept to one host.
     logins
-        User and password by origin; they are sent nowhere else.
+        User and password, or what else requests takes for them, by origin; they are sent nowhere else.
     """
 
     def __init__(
@@ -159,7 +160,7 @@ class Http:
         allow_private: bool = False,
         patience: Patience | None = None,
         connections: int = 8,
-        logins: Mapping[str, tuple[str, str]] | None = None,
+        logins: Mapping[str, tuple[str, str] | AuthBase] | None = None,
     ) -> None:
         self._patience = patience or Patience()
         self._logins = dict(logins or {})

@@ -20,6 +20,8 @@ class Limits:
     """The longest file that is read whole where its server knows no ranges."""
     seconds: float = 300.0
     """From the opening of the file to the last byte that is read of it."""
+    answer_seconds: float = 30.0
+    """That its server may be silent."""
     allow_private: bool = False
     """Whether files may be read from loopback, private and link-local addresses."""
 
