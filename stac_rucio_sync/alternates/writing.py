@@ -9,7 +9,7 @@ from typing import Any, Final
 from stac_rucio_sync.alternates.choice import Choice, Shown
 from stac_rucio_sync.alternates.seen import SeenAsset, SeenItem
 from stac_rucio_sync.locality import Ranked
-from stac_rucio_sync.mapping.checksums import stated_checksums
+from stac_rucio_sync.mapping.checksums import md5_multihash, stated_checksums
 from stac_rucio_sync.mapping.hrefs import Location, replica_url
 from stac_rucio_sync.mapping.lake_assets import ACCESS_PREFIXES, ORIGIN_MARK, REPLICA_MARK
 from stac_rucio_sync.model import Did, HeldFile, HeldItem, JsonObject
@@ -27,8 +27,6 @@ ORIGIN: Final = "origin"
 """Key and name of an asset's own place where the nearest replica took it."""
 
 _WRITTEN: Final = frozenset({"href", NAME, REPLICA_MARK, STATE, "file:size", "file:checksum"})
-_MD5: Final = "d50110"
-"""Code and length of an MD5 as a multihash."""
 
 Order = Mapping[Did, Sequence[Ranked]]
 """The replicas of files, nearest first."""
@@ -168,7 +166,7 @@ class _Alternates:
         kept = {key: value for key, value in self._ours.get(replica.rse, {}).items() if key not in _WRITTEN}
         entry = {**kept, "href": href, NAME: replica.rse, **access, "file:size": file.bytes}
         if file.md5 is not None:
-            entry["file:checksum"] = _MD5 + file.md5
+            entry["file:checksum"] = md5_multihash(file.md5)
         return entry | {REPLICA_MARK: replica.rse, STATE: replica.state}
 
     def _move_to(self, rse: str, entries: Mapping[str, JsonObject]) -> None:

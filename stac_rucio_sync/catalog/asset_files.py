@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from urllib.parse import quote, unquote, urlsplit
 
 from stac_rucio_sync.catalog.objects import Entry, Writing
+from stac_rucio_sync.catalog.uploaded_assets import Lookup, uploaded_asset, with_file_extension
 from stac_rucio_sync.errors import ItemError, UsageError
 from stac_rucio_sync.mapping.hrefs import absolute_href
 from stac_rucio_sync.model import JsonObject
@@ -16,7 +17,9 @@ from stac_rucio_sync.model.links import STRUCTURAL_RELATIONS, is_absolute
 
 AssetsMode = Literal["link", "copy", "lfs", "upload"]
 """``link``: files stay where they are, hrefs become absolute. ``copy``: they lie beside their item in the catalogue;
-large ones by Git LFS where it is a git one. ``lfs``: all of them do so. ``upload``: they go into the lake."""
+large ones by Git LFS where it is a git one. ``lfs``: all of them do so. ``upload``: they are in the lake."""
+TAKES_IN: frozenset[AssetsMode] = frozenset({"copy", "lfs"})
+"""The modes by which files come to lie in the catalogue."""
 LARGEST_COPY = 16 * 2**20
 """Bytes of a file that is copied as it is; what is larger is put as a large one."""
 _HIERARCHICAL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://", re.ASCII)
@@ -31,16 +34,23 @@ class Gathered(NamedTuple):
     remarks: tuple[str, ...]
 
 
-def checked_mode(mode: str) -> AssetsMode:
+def checked_mode(mode: str, in_lake: Lookup | None = None) -> AssetsMode:
     """Return a mode by its name.
+
+    Parameters
+    ----------
+    mode
+        The name.
+    in_lake
+        Tells what became of files that were uploaded: ``upload`` needs it.
 
     Raises
     ------
     UsageError
         There is none, or it cannot be had here.
     """
-    if mode == "upload":
-        raise UsageError("assets cannot be uploaded to the lake by this command: link, copy or lfs can be chosen")
+    if mode == "upload" and in_lake is None:
+        raise UsageError("files go to the lake and into the catalogue by `stac-rucio-sync upload PATH --catalog C`")
     for one in get_args(AssetsMode):
         if one == mode:
             found: AssetsMode = one
@@ -82,7 +92,8 @@ def put(writing: Writing, file: Path, mode: AssetsMode) -> Entry:
 
 
 def gathered(
-    stac: JsonObject, folder: Path, mode: AssetsMode, writing: Writing, *, also: Iterable[Path] = ()
+    stac: JsonObject, folder: Path, mode: AssetsMode, writing: Writing, *, also: Iterable[Path] = (),
+    in_lake: Lookup | None = None,
 ) -> Gathered:  # fmt: skip
     """Return an item whose hrefs hold in the catalogue, with the files that are to lie beside it.
 
@@ -102,11 +113,13 @@ def gathered(
         Where they are put.
     also
         Folders from which files may be taken in beside that of the document.
+    in_lake
+        Tells what became of the files, where they were uploaded.
 
     Raises
     ------
     ItemError
-        A file that is to be taken in is not there, or lies elsewhere.
+        A file that is to be taken in is not there, or lies elsewhere; one that was to be uploaded is not in the lake.
     """
     base = next(
         (link["href"] for link in _links(stac) if link.get("rel") == "self" and _HIERARCHICAL.match(link["href"])), None
@@ -132,6 +145,8 @@ def gathered(
                 raise ItemError(f"asset '{key}': there is no file {href} in {folder}")
         elif mode == "link":
             assets[key] = asset | {"href": file.resolve().as_uri()}
+        elif in_lake is not None:
+            assets[key] = uploaded_asset(key, asset, file, in_lake)
         elif not is_below(file, [folder, *also]):
             raise ItemError(f"asset '{key}': {file} lies outside of {folder}: it can be linked, but is not taken in")
         else:
@@ -142,8 +157,8 @@ def gathered(
             assets[key] = asset | {"href": f"./{quote(name, safe='/=+,;@~')}"}
     kept = stac | {"links": [_absolute_link(link, base, folder) for link in _links(stac)]}
     if isinstance(said, dict):
-        kept["assets"] = assets
-    return Gathered(kept, files if mode != "link" else None, tuple(remarks))
+        kept = with_file_extension(kept | {"assets": assets})
+    return Gathered(kept, files if mode in TAKES_IN else None, tuple(remarks))
 
 
 def _free_name(file: Path, folder: Path, files: dict[str, Entry]) -> str:

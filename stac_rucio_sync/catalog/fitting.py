@@ -12,9 +12,11 @@ from urllib.parse import quote
 
 import orjson
 
+from stac_rucio_sync.catalog.asset_files import local_path
 from stac_rucio_sync.catalog.pages import json_file
 from stac_rucio_sync.catalog.paths import folder_of, joined, path_of_href, relative_href
 from stac_rucio_sync.catalog.repository import ROOT
+from stac_rucio_sync.catalog.uploaded_assets import Lookup, uploaded_asset, with_file_extension
 from stac_rucio_sync.mapping.hrefs import absolute_href
 from stac_rucio_sync.model.links import is_absolute
 
@@ -40,6 +42,8 @@ class Fitting:
     links_assets
         Relative hrefs of assets become absolute, because the files stay where they are: on this machine, or where the
         tree was published. Otherwise it is the other way round for those that lie in the tree.
+    in_lake
+        Tells what became of local files of assets, where they were uploaded.
     """
 
     folder: str
@@ -48,6 +52,7 @@ class Fitting:
     is_root: bool
     below_made: frozenset[str] = field(default_factory=frozenset)
     links_assets: bool = True
+    in_lake: Lookup | None = None
 
     def fitted(self, path: str, content: bytes) -> bytes:
         """Return the document at a path of the tree as it is to lie in the catalogue."""
@@ -56,7 +61,8 @@ class Fitting:
         if isinstance(stac.get("links"), list):
             changed["links"] = self._links(path, stac["links"])
         if isinstance(stac.get("assets"), dict):
-            changed["assets"] = {name: self._asset(path, asset) for name, asset in stac["assets"].items()}
+            changed["assets"] = {name: self._asset(path, name, asset) for name, asset in stac["assets"].items()}
+            changed = changed if self.in_lake is None else with_file_extension(changed)
         return content if changed == stac else json_file(changed)
 
     def _links(self, path: str, links: list[Any]) -> list[Any]:
@@ -93,20 +99,30 @@ class Fitting:
         here = joined(self.folder, path)
         return [{"rel": rel, "href": relative_href(one, here), "type": _JSON} for rel, one in above]
 
-    def _asset(self, path: str, asset: Any) -> Any:  # noqa: ANN401 - any JSON
+    def _asset(self, path: str, name: str, asset: Any) -> Any:  # noqa: ANN401 - any JSON
         href = asset.get("href") if isinstance(asset, dict) else None
         if not isinstance(href, str) or not href:
             return asset
         if not self.links_assets:
             inside = self._inside(href)
             return asset if inside is None else asset | {"href": relative_href(inside, path)}
-        if is_absolute(href):
+        if is_absolute(href) and (self.in_lake is None or not href.startswith("file:")):
             return asset
-        named = path_of_href(href, path)
-        file = self.source / named if named is not None else self.source / folder_of(path) / href
-        if file.is_file():
+        file = self._local(path, href)
+        if file is not None and self.in_lake is not None:
+            return uploaded_asset(name, asset, file, self.in_lake)
+        if file is not None:
             return asset | {"href": file.resolve().as_uri()}
         return asset if self.base is None else asset | {"href": absolute_href(href, self.base + quote(path))}
+
+    def _local(self, path: str, href: str) -> Path | None:
+        """Return the file on the disk that a document's href names; None: there is none."""
+        if href.startswith("file:"):
+            file = local_path(href, self.source)
+        else:
+            named = path_of_href(href, path)
+            file = self.source / named if named is not None else self.source / folder_of(path) / href
+        return file if file is not None and file.is_file() else None
 
     def _inside(self, href: str) -> str | None:
         """Return the path in the tree of what is there and was published with it; None: it is none of that."""

@@ -8,7 +8,7 @@ from heapq import merge
 
 import orjson
 
-from stac_rucio_sync.catalog.asset_files import AssetsMode, put
+from stac_rucio_sync.catalog.asset_files import TAKES_IN, AssetsMode, put
 from stac_rucio_sync.catalog.fitting import Fitting
 from stac_rucio_sync.catalog.objects import Entry, Folder, Writing
 from stac_rucio_sync.catalog.pages import HOMES
@@ -92,7 +92,7 @@ def built(
         The path of a node that is put otherwise.
     """
     folders = Folders(writing)
-    files: Iterator[tuple[str, Node | None]] = ((path, None) for path in tree.assets() if assets != "link")
+    files: Iterator[tuple[str, Node | None]] = ((path, None) for path in tree.assets() if assets in TAKES_IN)
     nodes: Iterator[tuple[str, Node | None]] = ((node.path, node) for node in tree.nodes() if node.path != left_out)
     own: Iterator[tuple[str, Node | None]] = ((path, None) for path in sorted(made))
     roots = set(tree.roots)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from stac_rucio_sync.catalog.asset_files import AssetsMode
+from stac_rucio_sync.catalog.asset_files import TAKES_IN, AssetsMode
 from stac_rucio_sync.catalog.draft import Draft
 from stac_rucio_sync.catalog.fitting import Fitting
 from stac_rucio_sync.catalog.folders import built
@@ -24,6 +24,7 @@ from stac_rucio_sync.catalog.repository import ROOT
 from stac_rucio_sync.catalog.source_tree import Problems, SourceTree
 from stac_rucio_sync.catalog.transaction import Transaction
 from stac_rucio_sync.catalog.trees import Tree, differences, files_below
+from stac_rucio_sync.catalog.uploaded_assets import Lookup
 from stac_rucio_sync.catalog.weaving import title_of
 from stac_rucio_sync.errors import ItemError
 from stac_rucio_sync.model import JsonObject
@@ -71,8 +72,9 @@ class Grafted:
 
 
 def graft(
-    changes: Transaction, place: Path, *, parent: str | None = None, at: str | None = None, assets: AssetsMode = "link"
-) -> Grafted:
+    changes: Transaction, place: Path, *, parent: str | None = None, at: str | None = None,
+    assets: AssetsMode = "link", in_lake: Lookup | None = None,
+) -> Grafted:  # fmt: skip
     """Put a static catalogue into the catalogue, or in place of what it was there before.
 
     Objects that were put below it since stay; where the tree no longer has their parent, nothing is changed.
@@ -89,6 +91,8 @@ def graft(
         Path of the root that an earlier version of the tree has in the catalogue, where that is known.
     assets
         What becomes of the files that its assets name by relative hrefs.
+    in_lake
+        Tells what became of the files, where they were uploaded.
 
     Raises
     ------
@@ -99,7 +103,7 @@ def graft(
     """
     tree = SourceTree(place)
     try:
-        grafted = _Graft(changes, tree, parent, at, assets).run()
+        grafted = _Graft(changes, tree, parent, at, assets, in_lake).run()
         if grafted.fate != "unchanged":
             changes.require("ingest" if grafted.fate == "added" else "update")
     except BaseException:
@@ -112,12 +116,14 @@ class _Graft:
     """One tree on its way."""
 
     def __init__(
-        self, changes: Transaction, tree: SourceTree, parent: str | None, at: str | None, assets: AssetsMode
-    ) -> None:
+        self, changes: Transaction, tree: SourceTree, parent: str | None, at: str | None, assets: AssetsMode,
+        in_lake: Lookup | None,
+    ) -> None:  # fmt: skip
         self._draft: Draft = changes.draft
         self._writing: Writing = changes.writing
         self._tree = tree
         self._assets = assets
+        self._in_lake = in_lake
         self._home = self._draft.home_of(at) if at is not None and at != ROOT else parent or ROOT
         self._draft.members(self._home)  # it is there
         if at is not None and at.rpartition("/")[2] != (tree.root or ROOT):
@@ -159,7 +165,7 @@ class _Graft:
 
     def _report(self, fate: str) -> Grafted:
         tree = self._tree
-        taken = 0 if self._assets == "link" else sum(1 for _ in tree.assets())
+        taken = sum(1 for _ in tree.assets()) if self._assets in TAKES_IN else 0
         return Grafted(
             self._path, self._key, fate, tree.count(), tree.dangling(), tree.parentless(), tree.orphans(),
             tree.repeated(), tuple(tree.unreadable), max(0, tree.left - taken),
@@ -219,7 +225,8 @@ class _Graft:
             base=tree.base,
             is_root=self._path == ROOT and tree.root is not None,
             below_made=frozenset() if tree.root is not None else frozenset(tree.roots),
-            links_assets=self._assets == "link",
+            links_assets=self._assets not in TAKES_IN,
+            in_lake=self._in_lake,
         )
         made: dict[str, bytes] = {}
         if self._path != ROOT:

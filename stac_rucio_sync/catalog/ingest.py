@@ -22,6 +22,7 @@ from stac_rucio_sync.catalog.products import Product, keep, known
 from stac_rucio_sync.catalog.repository import AUTHOR, Repository
 from stac_rucio_sync.catalog.source_tree import DOWNWARD
 from stac_rucio_sync.catalog.transaction import Transaction, transaction
+from stac_rucio_sync.catalog.uploaded_assets import Lookup
 from stac_rucio_sync.errors import ItemError, SyncError, UsageError
 
 NAMED = 1000
@@ -104,7 +105,7 @@ class Ingest:
         Id or path of the catalogue or collection that new objects go below. Without one, items go to the collection
         that they name, catalogues to the root.
     assets
-        What becomes of the files of assets: ``link``, ``copy``, ``lfs`` (see `asset_files.AssetsMode`).
+        What becomes of the files of assets: ``link``, ``copy``, ``lfs``, ``upload`` (see `asset_files.AssetsMode`).
     one_commit
         All products in one commit, and none of them if one fails; otherwise each is a commit of its own.
     dry_run
@@ -117,6 +118,8 @@ class Ingest:
         Seconds to wait for other writers.
     on_fate
         Told of each product as soon as its fate is sure.
+    in_lake
+        Tells what became of files that were uploaded, for ``upload``.
 
     Raises
     ------
@@ -127,12 +130,13 @@ class Ingest:
     def __init__(  # noqa: PLR0913 - what a command can say
         self, repository: Repository, processor: Processor, *, parent: str | None = None, assets: str = "link",
         one_commit: bool = False, dry_run: bool = False, message: str | None = None, author: str = AUTHOR,
-        wait: float = 600.0, on_fate: Callable[[ProductFate], None] | None = None,
+        wait: float = 600.0, on_fate: Callable[[ProductFate], None] | None = None, in_lake: Lookup | None = None,
     ) -> None:  # fmt: skip
         self._repository = repository
         self._processor = processor
         self._parent = None if parent is None else _parent_path(repository, parent)
-        self._assets = checked_mode(assets)
+        self._assets = checked_mode(assets, in_lake)
+        self._in_lake = in_lake if self._assets == "upload" else None
         self._one_commit = one_commit
         self._dry_run = dry_run
         self._message = message
@@ -260,7 +264,9 @@ class Ingest:
             raise _ProductError(f"its id {identifier} is the one of {other}, too: one would replace the other")
 
     def _is_same(self, product: Product, version: str) -> bool:
-        return product.version == version and product.processor_version == self._processor.version
+        # Its files may have come to the lake since it was ingested; where they are there, it stays so.
+        is_settled = product.in_lake or self._in_lake is None
+        return is_settled and (product.version, product.processor_version) == (version, self._processor.version)
 
     def _put(self, changes: Transaction, processed: _Processed) -> _Put:
         file = Path(processed.stac_path)
@@ -270,13 +276,13 @@ class Ingest:
         else:
             product = known(self._repository.head(), self._processor.name, processed.id)
             at = None if product is None else product.path
-            grafted = graft(changes, file, parent=self._parent, at=at, assets=self._assets)
+            grafted = graft(changes, file, parent=self._parent, at=at, assets=self._assets, in_lake=self._in_lake)
             put = _Put(grafted.path, grafted.key, grafted.fate, grafted.remarks())
         keep(
             changes.draft,
             Product(
                 self._processor.name, self._processor.version, processed.id, processed.version, put.path, put.key,
-                self._repository.index.latest() + 1,
+                self._repository.index.latest() + 1, self._in_lake is not None,
             ),
         )  # fmt: skip
         return put
@@ -290,7 +296,8 @@ class Ingest:
             stac = self._in_collection(changes, stac, self._parent)
             key = key_of(stac) or key
         # No files lie beside a collection that is put by itself: the folder is its members'.
-        taken = gathered(stac, file.parent, self._assets if is_item else "link", changes.writing, also=[folder])
+        mode, in_lake = (self._assets, self._in_lake) if is_item else ("link", None)
+        taken = gathered(stac, file.parent, mode, changes.writing, also=[folder], in_lake=in_lake)
         if is_item:
             fate = changes.put_item(taken.stac, parent=self._parent, assets=taken.assets)
         else:

@@ -27,6 +27,8 @@ class Product:
     key: ObjectKey
     commit: int
     """The number of the commit that it came with."""
+    in_lake: bool = False
+    """Its files are in the lake, and its assets say so."""
 
 
 def product_path(processor: str, identifier: str) -> str:

@@ -37,6 +37,8 @@ _DIGESTS: Final[Mapping[int, tuple[str, int]]] = {
 }
 """Codes of the multicodec table with their digests' lengths in bytes."""
 
+_MD5_PREFIX: Final = "d50110"
+"""The code of MD5 as a varint, and its length in bytes."""
 _CHECKSUM_FIELDS: Final = ("file:checksum", "checksum:multihash")
 """The file extension's field, and the one of the checksum extension that it took in."""
 _ADLER32 = re.compile(r"[0-9A-Fa-f]{1,8}", re.ASCII)
@@ -77,6 +79,11 @@ def parse_multihash(text: str) -> Multihash | None:
     if length != wanted or len(octets) - start != wanted:
         return None
     return Multihash(algorithm, octets[start:].hex())
+
+
+def md5_multihash(md5: str) -> str:
+    """Return the multihash of an MD5 in hexadecimal digits, as ``file:checksum`` has it."""
+    return _MD5_PREFIX + md5
 
 
 def stated_checksums(stac: Mapping[str, Any]) -> Checksums:

@@ -10,8 +10,11 @@
 ======================== ==============================================================================================
 
 A module may have a sixth, ``release(path)``: it is called with what ``process`` returned when that has been taken in
-or refused, so that temporary files can go. A module named ``stac_processor_NAME`` that Python can import is the
-processor NAME; so is an entry point NAME of the group ``stac_rucio_sync.processors``, which comes first.
+or refused, so that temporary files can go; and a seventh, ``documents(product_source)``: it yields the files of the
+product that are STAC, not data, so that an upload leaves them where they are.
+
+A module named ``stac_processor_NAME`` that Python can import is the processor NAME; so is an entry point NAME of the
+group ``stac_rucio_sync.processors``, which comes first.
 """
 
 from __future__ import annotations
@@ -21,9 +24,10 @@ import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, Protocol, cast
 
-from stac_rucio_sync.errors import UsageError
+from stac_rucio_sync.errors import ItemError, SyncError, UsageError
 
 GROUP = "stac_rucio_sync.processors"
 PREFIX = "stac_processor_"
@@ -62,6 +66,24 @@ class Processor:
         release = getattr(self.module, "release", None)
         if release is not None:
             release(path)
+
+    def documents(self, product_source: str) -> Iterator[Path]:
+        """Yield the local files of a product that are STAC documents, not data.
+
+        Raises
+        ------
+        ItemError
+            The processor cannot tell.
+        """
+        documents = getattr(self.module, "documents", None)
+        if documents is None:
+            return
+        try:
+            yield from map(Path, documents(product_source))
+        except SyncError:
+            raise
+        except Exception as error:  # processors are others' code and may raise anything
+            raise ItemError(f"documents() of the processor {self.name} failed: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,16 +18,15 @@ from typing import Any
 
 import orjson
 
+from stac_rucio_sync.catalog.uploaded_assets import FILE_EXTENSION
 from stac_rucio_sync.errors import ItemError, UsageError
 from stac_rucio_sync.geojson import geometry_and_bbox
+from stac_rucio_sync.mapping.checksums import md5_multihash
 from stac_rucio_sync.model import JsonObject
 
 __version__ = "1"
 
 _SUFFIX = re.compile(r"\.(fits|fit|fts)(\.gz|\.fz|\.bz2)?$", re.IGNORECASE)
-_FILE_EXTENSION = "https://stac-extensions.github.io/file/v2.1.0/schema.json"
-_MD5 = "d50110"
-"""Begins a multihash of MD5: the code 0xd5 as a varint, and the digest's length in bytes."""
 
 
 def discover(source: str) -> Iterator[str]:
@@ -107,7 +106,7 @@ def _item(file: Path) -> JsonObject:
     return {
         "type": "Feature",
         "stac_version": "1.1.0",
-        "stac_extensions": [_FILE_EXTENSION],
+        "stac_extensions": [FILE_EXTENSION],
         "id": id(str(file)),
         "geometry": geometry,
         "bbox": bbox,
@@ -151,7 +150,7 @@ def _asset(file: Path, header: Any) -> JsonObject:  # noqa: ANN401 - astropy's h
         "type": "application/fits",
         "roles": ["data"],
         "file:size": file.stat().st_size,
-        "file:checksum": _MD5 + digest.hexdigest(),
+        "file:checksum": md5_multihash(digest.hexdigest()),
     }
     band = str(header.get("FILTER", "")).strip()
     if band:

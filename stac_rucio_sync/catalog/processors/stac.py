@@ -88,6 +88,19 @@ def version_of_linked(root: Path) -> str:
     return digest.hexdigest()
 
 
+def documents(product_source: str) -> Iterator[str]:
+    """Yield an item itself, or all documents of a catalogue that its links reach."""
+    place = _place(product_source)
+    if not place.is_dir() and _read(place).get("type") == "Feature":
+        yield str(place)
+        return
+    tree = SourceTree(place)
+    try:
+        yield from (str(tree.folder / node.path) for node in tree.nodes())
+    finally:
+        tree.close()
+
+
 def process(product_source: str) -> str:
     """Return the source itself, which is STAC, or where it was fetched to."""
     return str(_place(product_source))
