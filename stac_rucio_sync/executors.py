@@ -10,7 +10,9 @@ import platform
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -26,7 +28,7 @@ SLURM = "slurm"
 """In place of an address: jobs of SLURM, made for this run and ended with it."""
 _ALIKE = ("stac-rucio-sync", "rucio-clients", "distributed")
 """Packages that workers must have in the versions that the client has."""
-_LOOK_SECONDS = 2.0
+_LOOK_SECONDS = 1.0
 _CONNECT_SECONDS = 30.0
 
 P = ParamSpec("P")
@@ -102,7 +104,9 @@ class DaskExecutor(Executor):
         # Not "pure": Dask takes two equal calls for one, and a file that is sent again is a new call.
         self._cluster = client.get_executor(pure=False)
         self._wait = wait
-        self._calls: set[Future[Any]] = set()
+        self._sent: dict[Future[Any], Future[Any]] = {}
+        """By open call: the cluster's own. Only this refers to it, for Dask keeps an answer as long as somebody does,
+        and does a call again whose answer was on a worker that died."""
         self._lock = threading.Lock()
         self._lost: ClusterLostError | None = None
         self._closing = threading.Event()
@@ -122,56 +126,52 @@ class DaskExecutor(Executor):
                 raise self._lost
             if self._closing.is_set():
                 raise RuntimeError("cannot schedule new futures after shutdown")
-            self._calls.add(call)
-        sent: Future[T] = self._cluster.submit(perform, __version__, fn, args, kwargs)
-        call.add_done_callback(lambda done: self._withdraw(done, sent))
-        sent.add_done_callback(lambda done: self._pass_on(done, call))
+            sent: Future[T] = self._cluster.submit(perform, __version__, fn, args, kwargs)
+            self._sent[call] = sent
+        call.add_done_callback(self._withdraw)
+        sent.add_done_callback(partial(self._pass_on, call))
         return call
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more calls; with ``cancel_futures`` withdraw those that have no answer yet."""
         self._closing.set()
+        with self._lock:
+            unanswered = list(self._sent)
         if cancel_futures:
-            with self._lock:
-                open_calls = list(self._calls)
-            for call in open_calls:
+            for call in unanswered:
                 call.cancel()
-        self._cluster.shutdown(wait=wait and not cancel_futures)
+        if wait:
+            wait_for(unanswered)
 
-    def _withdraw(self, call: Future[Any], sent: Future[Any]) -> None:
-        if call.cancelled():
-            self._take(call)
+    def _withdraw(self, call: Future[Any]) -> None:
+        with self._lock:
+            sent = self._sent.pop(call, None)
+        if sent is not None:
+            call.set_running_or_notify_cancel()  # it was cancelled: who waits for several hears of it only so
             sent.cancel()
 
-    def _take(self, call: Future[Any]) -> bool:
-        """Return whether a call is still open; the answer is then the asker's to give."""
+    def _pass_on(self, call: Future[Any], sent: Future[Any]) -> None:
+        """Give a call the answer of the cluster, unless it was given up."""
         with self._lock:
-            if call not in self._calls:
-                return False
-            self._calls.remove(call)
-            return True
-
-    def _pass_on(self, sent: Future[Any], call: Future[Any]) -> None:
-        """Give a call the answer of the cluster."""
+            is_open = self._sent.pop(call, None) is not None
+        if not is_open:
+            return
         if sent.cancelled():
-            if not call.cancelled() and not self._closing.is_set():
-                self._lose("the connection to the Dask scheduler was lost")
-            return
-        if not self._take(call) or not call.set_running_or_notify_cancel():
-            return
-        error = sent.exception()
-        if error is None:
-            call.set_result(sent.result())
-        else:
-            call.set_exception(_translated(error))
+            self._lose("the connection to the Dask scheduler was lost", call)
+        elif call.set_running_or_notify_cancel():
+            error = sent.exception()
+            if error is None:
+                call.set_result(sent.result())
+            else:
+                call.set_exception(_translated(error))
 
-    def _lose(self, reason: str) -> None:
+    def _lose(self, reason: str, *calls: Future[Any]) -> None:
         """Give up all calls: nobody will do them."""
         with self._lock:
             if self._lost is None:
                 self._lost = ClusterLostError(reason)
-            calls, self._calls = self._calls, set()
-        for call in calls:
+            given_up, self._sent = {*calls, *self._sent}, {}
+        for call in given_up:
             if call.set_running_or_notify_cancel():
                 call.set_exception(self._lost)
 

@@ -106,6 +106,8 @@ class Trial:
     environment: dict[str, str] = field(default_factory=dict)
     preface: str = ""
     """Python that a process runs before the command."""
+    options: tuple[str, ...] = ()
+    """Further options of the sync."""
 
     def __post_init__(self) -> None:
         self.file = self.folder / f"{self.scope}.ndjson"
@@ -115,7 +117,7 @@ class Trial:
         """Start a sync; its JSON report comes on stdout."""
         program = f"{_INTERRUPTIBLE}\n{self.preface}\nfrom stac_rucio_sync.cli import main; main()"
         command = [sys.executable, "-c", program, "--home", str(self.lake.home), "sync", str(self.file)]
-        command += ["--name", self.scope, "--json", "--workers", str(self.workers)]
+        command += ["--name", self.scope, "--json", "--workers", str(self.workers), *self.options]
         environment = {
             **os.environ,
             "STAC_RUCIO_SYNC_IDENTITY__SCOPE": self.scope,
