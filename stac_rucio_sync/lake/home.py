@@ -25,7 +25,7 @@ PROJECT_FOLDER = "stac-rucio-sync"
 
 ACCOUNTS = ("root", "ingest", "alice")
 DATABASE_ROLES = ("postgres", "rucio", "lake_ingest", "lake_reader", "lake_query", "lake_jobs")
-PORT_NAMES = ("postgres", "rucio", "memcached", "origin", "vienna", "sydney", "sanfrancisco", "watch")
+PORT_NAMES = ("postgres", "rucio", "memcached", "origin", "vienna", "sydney", "sanfrancisco", "webdav", "watch")
 #: The port that `stac-rucio-sync watch` takes events at: no server of the lake listens there.
 WATCH_PORT = "watch"
 #: Who sends it events, among the passwords.

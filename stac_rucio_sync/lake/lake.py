@@ -31,13 +31,13 @@ from stac_rucio_sync.lake.home import (
 )
 from stac_rucio_sync.lake.ports import choose_ports
 from stac_rucio_sync.lake.processes import Processes
-from stac_rucio_sync.lake.sites import SITES, Site, wanted_state
+from stac_rucio_sync.lake.sites import SITES, UPLOAD_RSES, wanted_state
 from stac_rucio_sync.stores.schema import apply_schema
 
 Metadata = Literal["json", "postgres"]
 
 #: In the order in which they are stopped; the database is stopped after them.
-SERVERS = ("daemons", "rucio", "files", "memcached")
+SERVERS = ("daemons", "rucio", "webdav", "files", "memcached")
 GUEST = Path(__file__).with_name("guest")
 
 
@@ -218,12 +218,19 @@ class Lake:
             environment = pool.submit(ensure_environment, user, self._say)
             cached = servers.start_memcached(processes, state.ports["memcached"], self.home.server, self._say)
             self._write_configs(state, user, cached=cached)
-            site_folders = self._make_site_folders(user)
+            self._make_rse_folders(user)
             folder = environment.result()
             launcher = servers.Launcher(self.home, folder, processes)
             launcher.start_files(
-                {state.ports[site.port]: path for site, path in site_folders}
+                {state.ports[site.port]: self.home.rse / site.site for site in SITES}
                 | {state.ports["origin"]: self.home.origin}
+            )
+            launcher.start_webdav(
+                state.ports["webdav"],
+                {
+                    upload.share: {"root": str(self.home.rse / upload.share), "readonly": not upload.deterministic}
+                    for upload in UPLOAD_RSES
+                },
             )
             database.result()
         self._bootstrap(state, launcher, processes)
@@ -235,14 +242,11 @@ class Lake:
         self._publish(state, user)
         self._say(f"the lake in {self.home.path} is up after {time.monotonic() - began:.1f} s")
 
-    def _make_site_folders(self, user: ServerUser) -> list[tuple[Site, Path]]:
-        folders = []
-        for site in SITES:
-            folder = self.home.rse / site.site
+    def _make_rse_folders(self, user: ServerUser) -> None:
+        for name in (*(site.site for site in SITES), *(upload.share for upload in UPLOAD_RSES)):
+            folder = self.home.rse / name
             folder.mkdir(exist_ok=True)
             user.own(folder)
-            folders.append((site, folder))
-        return folders
 
     def _write_configs(self, state: LakeState, user: ServerUser, *, cached: bool) -> None:
         write_private(self.home.server / "rucio.cfg", configs.server_config(self.home, state, cached=cached), user)
@@ -298,14 +302,17 @@ class Lake:
             "origin_url": f"http://127.0.0.1:{state.ports['origin']}",
             "origin_dir": str(self.home.origin),
             "rses": {
-                site.rse: {
+                rse: {
                     "site": site.site,
                     "latitude": site.latitude,
                     "longitude": site.longitude,
-                    "url": f"http://127.0.0.1:{state.ports[site.port]}",
-                    "folder": str(self.home.rse / site.site),
+                    "url": f"http://127.0.0.1:{address}",
+                    "folder": str(self.home.rse / folder),
                 }
-                for site in SITES
+                for rse, site, address, folder in (
+                    *((site.rse, site, state.ports[site.port], site.site) for site in SITES),
+                    *((up.rse, up.place, f"{state.ports['webdav']}/{up.share}", up.share) for up in UPLOAD_RSES),
+                )
             },
             "accounts": {account: str(self.home.client_config(account)) for account in ACCOUNTS},
             "settings": str(self.home.settings_file),

@@ -86,6 +86,12 @@ class Launcher:
         command = self._gunicorn("files:application", list(folders), workers=1, threads=16)
         self._processes.start("files", command, environment, self._home.server)
 
+    def start_webdav(self, port: int, shares: Mapping[str, Mapping[str, str | bool]]) -> None:
+        """Start the WebDAV server of the RSEs that files are uploaded to, one share each."""
+        environment = {**self.environment, "LAKE_SHARES": json.dumps(shares)}
+        command = self._gunicorn("webdav:application", [port], workers=1, threads=16)
+        self._processes.start("webdav", command, environment, self._home.server)
+
     def start_rucio(self, state: LakeState) -> None:
         """Start Rucio's REST server.
 
@@ -119,6 +125,7 @@ class Launcher:
         """
         waits: dict[str, Callable[[], bool]] = {
             "files": lambda: listens(state.ports["origin"]),
+            "webdav": lambda: listens(state.ports["webdav"]),
             "rucio": lambda: answers(state.ports["rucio"]),
             "daemons": (self._home.server / "daemons.json").exists,
         }
@@ -132,6 +139,6 @@ class Launcher:
             command += ["--worker-class", "gthread", "--threads", str(threads), "--keep-alive", "30"]
         for port in ports:
             command += ["--bind", f"127.0.0.1:{port}"]
-        if application.startswith("files:"):
+        if application.startswith(("files:", "webdav:")):
             command += ["--chdir", str(self._home.server / "guest")]
         return [*command, application]

@@ -16,6 +16,12 @@ from stac_rucio_sync.stores.origins import ORIGIN_ATTRIBUTE, ORIGIN_DISTANCE
 #: The account attribute that the policy package asks for before it lets an account keep origin RSEs.
 INGEST_ATTRIBUTE = "stac_ingest"
 _LIMIT_BYTES = 10**13
+_ACCOUNTS: dict[str, dict[str, Any]] = {
+    "root": {"type": "SERVICE", "attributes": {}, "scopes": []},
+    "ingest": {"type": "SERVICE", "attributes": {INGEST_ATTRIBUTE: True}, "scopes": []},
+    # A user has a scope from the start, as on most Rucio servers.
+    "alice": {"type": "USER", "attributes": {}, "scopes": ["user.alice"]},
+}
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,35 @@ SITES = (
 )
 
 
+@dataclass(frozen=True)
+class UploadRse:
+    """An RSE that users upload to: a folder that is reached by WebDAV and by path.
+
+    Attributes
+    ----------
+    rse : str
+        Its name: Rucio's generic permissions let every account register replicas at a ``LOCALGROUPDISK``.
+    share : str
+        Name of its folder, and first part of the paths of its URLs.
+    deterministic : bool
+        Whether Rucio computes the path of a file from its name; else whoever registers the file says where it is,
+        files are written by path, and WebDAV only reads.
+    place : Site
+        Where it stands, beside that site's own RSE.
+    """
+
+    rse: str
+    share: str
+    deterministic: bool
+    place: Site
+
+
+UPLOAD_RSES = (
+    UploadRse("VIENNA-LOCALGROUPDISK", "localgroupdisk", deterministic=True, place=SITES[0]),
+    UploadRse("VIENNA-ARCHIVE-LOCALGROUPDISK", "archive", deterministic=False, place=SITES[0]),
+)
+
+
 def distance_km(here: Site, there: Site) -> int:
     """Return the great-circle distance of two sites in km, at least 1."""
     kilometres = great_circle_km((here.latitude, here.longitude), (there.latitude, there.longitude))
@@ -72,68 +107,81 @@ def wanted_state(passwords: Mapping[str, str], ports: Mapping[str, int], rse_fol
         known, and how far they are from all others) and ``limits``; JSON values only.
     """
     rses = [_rse(site, ports[site.port], rse_folder) for site in SITES]
+    rses += [_upload_rse(upload, ports["webdav"], rse_folder) for upload in UPLOAD_RSES]
+    places = {site.rse: site for site in SITES} | {upload.rse: upload.place for upload in UPLOAD_RSES}
     distances = [
-        {"source": here.rse, "destination": there.rse, "distance": distance_km(here, there)}
-        for here in SITES
-        for there in SITES
-        if here is not there
+        {"source": source, "destination": destination, "distance": distance_km(here, there)}
+        for source, here in places.items()
+        for destination, there in places.items()
+        if source != destination
     ]
     return {
         "accounts": [
-            {"account": "root", "type": "SERVICE", "password": passwords["account:root"], "attributes": {}},
-            {
-                "account": "ingest",
-                "type": "SERVICE",
-                "password": passwords["account:ingest"],
-                "attributes": {INGEST_ATTRIBUTE: True},
-            },
-            {"account": "alice", "type": "USER", "password": passwords["account:alice"], "attributes": {}},
+            {"account": name, "password": passwords[f"account:{name}"], **about} for name, about in _ACCOUNTS.items()
         ],
         "rses": rses,
         "distances": distances,
         "origins": {"attribute": ORIGIN_ATTRIBUTE, "distance": ORIGIN_DISTANCE},
-        "limits": [
-            {"account": account, "rse": site.rse, "bytes": _LIMIT_BYTES}
-            for account in ("root", "ingest", "alice")
-            for site in SITES
-        ],
+        "limits": [{"account": account, "rse": rse, "bytes": _LIMIT_BYTES} for account in _ACCOUNTS for rse in places],
+    }
+
+
+def _attributes(site: Site) -> dict[str, Any]:
+    return {
+        "site": site.site,
+        "country": site.country,
+        "latitude": str(site.latitude),
+        "longitude": str(site.longitude),
+        # Rucio's http protocol refuses to read without an X.509 proxy unless the RSE says that its URLs carry
+        # their own permission. An empty value says so, and names no service that would have to sign them.
+        "sign_url": "",
+        "greedyDeletion": True,
+    }
+
+
+def _file_protocol(folder: Path, priority: int, **more: int) -> dict[str, Any]:
+    # A missing operation is one that the protocol does not have; 0 would make it the first choice.
+    own = {"write": priority, "delete": priority}
+    return {
+        "scheme": "file",
+        "hostname": "localhost",
+        "port": 0,
+        "prefix": f"{folder}/",
+        "impl": "rucio.rse.protocols.posix.Default",
+        "domains": {"lan": {**own, **more}, "wan": {**own, **more, "third_party_copy_write": 1}},
+    }
+
+
+def _http_protocol(port: int, prefix: str, **own: int) -> dict[str, Any]:
+    return {
+        "scheme": "http",
+        "hostname": "127.0.0.1",
+        "port": port,
+        "prefix": prefix,
+        "impl": "rucio.rse.protocols.webdav.Default",
+        "domains": {"lan": {"read": 1, **own}, "wan": {"read": 1, **own, "third_party_copy_read": 1}},
     }
 
 
 def _rse(site: Site, port: int, rse_folder: Path) -> dict[str, Any]:
     return {
         "rse": site.rse,
-        "attributes": {
-            "site": site.site,
-            "country": site.country,
-            "latitude": str(site.latitude),
-            "longitude": str(site.longitude),
-            "lake": True,
-            # Rucio's http protocol refuses to read without an X.509 proxy unless the RSE says that its URLs carry
-            # their own permission. An empty value says so, and names no service that would have to sign them.
-            "sign_url": "",
-            "greedyDeletion": True,
-        },
-        "protocols": [
-            {
-                "scheme": "file",
-                "hostname": "localhost",
-                "port": 0,
-                "prefix": f"{rse_folder / site.site}/",
-                "impl": "rucio.rse.protocols.posix.Default",
-                # A missing operation is one that the protocol does not have; 0 would make it the first choice.
-                "domains": {
-                    "lan": {"write": 1, "delete": 1},
-                    "wan": {"write": 1, "delete": 1, "third_party_copy_write": 1},
-                },
-            },
-            {
-                "scheme": "http",
-                "hostname": "127.0.0.1",
-                "port": port,
-                "prefix": "/",
-                "impl": "rucio.rse.protocols.webdav.Default",
-                "domains": {"lan": {"read": 1}, "wan": {"read": 1, "third_party_copy_read": 1}},
-            },
-        ],
+        "deterministic": True,
+        "attributes": {**_attributes(site), "lake": True},
+        "protocols": [_file_protocol(rse_folder / site.site, 1), _http_protocol(port, "/")],
+    }
+
+
+def _upload_rse(upload: UploadRse, port: int, rse_folder: Path) -> dict[str, Any]:
+    folder, prefix = rse_folder / upload.share, f"/{upload.share}/"
+    if upload.deterministic:
+        protocols = [_http_protocol(port, prefix, write=1, delete=1), _file_protocol(folder, 2, read=2)]
+    else:
+        protocols = [_http_protocol(port, prefix), _file_protocol(folder, 1)]
+    return {
+        "rse": upload.rse,
+        "deterministic": upload.deterministic,
+        # Without the attribute `lake`: rules that ask for it shall not fill what users keep for themselves.
+        "attributes": _attributes(upload.place),
+        "protocols": protocols,
     }

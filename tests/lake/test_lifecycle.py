@@ -232,7 +232,7 @@ def test_a_home_of_two_sites_comes_up_with_three(own_lake: Lake, monkeypatch: py
             before.setattr(module, "SITES", sites.SITES[:2])
         for module in (ports_module, lake_module):
             before.setattr(module, "PORT_NAMES", tuple(name for name in PORT_NAMES if name != "sanfrancisco"))
-        assert len(old.up()["rses"]) == 2
+        assert len(old.up()["rses"]) == 2 + len(sites.UPLOAD_RSES)
         account_of(old, "ingest").add_origin("ORIGIN-OLD", "http://127.0.0.1:1", ("VIENNA-DISK", "SYDNEY-DISK"))
     try:
         facts = old.up()  # it runs already, but has no port for the third

@@ -79,7 +79,7 @@ def test_a_rule_moves_the_bytes_to_a_posix_rse_and_they_come_down_by_http(
     url = origin.publish(f"{scope}/image.fits", content)
     ingest.add_replica(origin.rse, scope, "image.fits", content, url)
 
-    rule = alice.add_rule(scope, "image.fits", "site=vienna")
+    rule = alice.add_rule(scope, "image.fits", "site=vienna&lake=True")
     alice.wait_for_rule(rule, "OK")
 
     found = alice.replicas(scope, "image.fits")

@@ -40,7 +40,7 @@ def test_whole_items_get_a_rule_each_and_their_files_arrive(searched: Searched) 
     assert not report.clean
     assert (report.files, report.missing_files) == (4, 4)
     assert set(report.rules.values()) == {Did(searched.scope, f"images..{name}") for name in ("m31", "m33")}
-    states = searched.states(*items, unknown, rse="site=vienna", account="alice", wait=SECONDS)
+    states = searched.states(*items, unknown, rse="site=vienna&lake=True", account="alice", wait=SECONDS)
     assert [states[name].state for name in ("m31", "m33", "m51")] == [
         State.COMPLETE,
         State.COMPLETE,

@@ -9,10 +9,11 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from rucio.common.types import InternalAccount
+from rucio.common.types import InternalAccount, InternalScope
 from rucio.core import account as account_core
 from rucio.core import account_limit, distance, identity
 from rucio.core import rse as rse_core
+from rucio.core import scope as scope_core
 from rucio.db.sqla import util
 from rucio.db.sqla.constants import AccountType, DatabaseOperationType, IdentityType
 from rucio.db.sqla.models import VO, AlembicVersion
@@ -50,7 +51,7 @@ def make_database() -> None:
 
 
 def make_account(wanted: dict[str, Any], session: Session) -> None:
-    """Make one account with its password and attributes."""
+    """Make one account with its password, attributes and scopes."""
     account = InternalAccount(wanted["account"])
     if not account_core.account_exists(account, session=session):
         account_core.add_account(account, AccountType[wanted["type"]], email=None, session=session)
@@ -67,13 +68,16 @@ def make_account(wanted: dict[str, Any], session: Session) -> None:
     for key, value in wanted["attributes"].items():
         if not account_core.has_account_attribute(account, key, session=session):
             account_core.add_account_attribute(account, key, value, session=session)
+    for scope in map(InternalScope, wanted["scopes"]):
+        if not scope_core.check_scope(scope, session=session):
+            scope_core.add_scope(scope, account, session=session)
 
 
 def make_rse(wanted: dict[str, Any], session: Session) -> None:
     """Make one RSE with its attributes; protocols on another port are replaced."""
     name = wanted["rse"]
     if not rse_core.rse_exists(name, session=session):
-        rse_core.add_rse(name, deterministic=True, session=session)
+        rse_core.add_rse(name, deterministic=wanted["deterministic"], session=session)
     rse_id = rse_core.get_rse_id(name, session=session)
     attributes = rse_core.list_rse_attributes(rse_id, session=session)
     for key, value in wanted["attributes"].items():

@@ -1,0 +1,91 @@
+"""The WebDAV server of the RSEs that files are uploaded to behaves as grid storage does."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.conftest import RunningLake
+
+UPLOADS, ARCHIVE = "VIENNA-LOCALGROUPDISK", "VIENNA-ARCHIVE-LOCALGROUPDISK"
+
+
+@pytest.fixture
+def share(lake: RunningLake) -> str:
+    """The URL of the folder that files are uploaded to."""
+    return str(lake.facts["rses"][UPLOADS]["url"])
+
+
+@pytest.fixture
+def folder(lake: RunningLake) -> Path:
+    return Path(lake.facts["rses"][UPLOADS]["folder"])
+
+
+def ask(verb: str, url: str, content: bytes | None = None, **headers: str) -> int:
+    return requests.request(verb, url, data=content, headers=headers, timeout=30).status_code
+
+
+def test_a_file_arrives_with_the_folders_above_it(share: str, folder: Path, scope: str) -> None:
+    content = os.urandom(2_500_000)
+    assert ask("PUT", f"{share}/{scope}/aa/bb/image.fits", content) == 201
+    assert (folder / scope / "aa" / "bb" / "image.fits").read_bytes() == content
+    part = requests.get(f"{share}/{scope}/aa/bb/image.fits", headers={"Range": "bytes=10-19"}, timeout=10)
+    assert (part.status_code, part.content) == (206, content[10:20])
+
+
+def test_a_file_of_no_bytes_arrives(share: str, folder: Path, scope: str) -> None:
+    assert ask("PUT", f"{share}/{scope}/empty", b"") == 201
+    assert (folder / scope / "empty").read_bytes() == b""
+
+
+def test_a_renaming_makes_the_folders_above_the_new_name(share: str, folder: Path, scope: str) -> None:
+    ask("PUT", f"{share}/{scope}/x.rucio.upload", b"bytes")
+    assert ask("MOVE", f"{share}/{scope}/x.rucio.upload", Destination=f"{share}/{scope}/cc/dd/x") == 201
+    assert [path.name for path in (folder / scope).rglob("*") if path.is_file()] == ["x"]
+    assert (folder / scope / "cc" / "dd" / "x").read_bytes() == b"bytes"
+
+
+def test_nothing_is_overwritten(share: str, folder: Path, scope: str) -> None:
+    ask("PUT", f"{share}/{scope}/kept", b"first")
+    ask("PUT", f"{share}/{scope}/other", b"second")
+    assert ask("PUT", f"{share}/{scope}/kept", b"second") == 409
+    assert ask("MOVE", f"{share}/{scope}/other", Destination=f"{share}/{scope}/kept") == 412
+    assert (folder / scope / "kept").read_bytes() == b"first"
+    assert ask("DELETE", f"{share}/{scope}/kept") == 204
+    assert ask("PUT", f"{share}/{scope}/kept", b"second") == 201
+
+
+def test_what_rucios_client_sends_for_http_means_the_plain_path(share: str, folder: Path, scope: str) -> None:
+    doubled = f"{share}/{share}/{scope}"
+    assert ask("MKCOL", f"{share}/{doubled}") == 201
+    assert ask("PUT", f"{doubled}/file.rucio.upload", b"bytes") == 201
+    assert ask("MOVE", f"{doubled}/file.rucio.upload", Destination=f"{doubled}/file") == 201
+    assert (folder / scope / "file").read_bytes() == b"bytes"
+    assert sorted(path.name for path in folder.iterdir() if ":" in path.name) == []
+
+
+def test_nothing_outside_the_folder_is_written_or_read(lake: RunningLake, share: str, folder: Path, scope: str) -> None:
+    (folder / scope).mkdir()
+    (folder / scope / "link").symlink_to(lake.home / "server")
+    for path in (f"../{scope}", f"%2e%2e/{scope}", f"{scope}/../../{scope}", f"..%2f{scope}", f"{scope}/link/{scope}"):
+        prepared = requests.Request("PUT", f"{share}/", data=b"x").prepare()
+        prepared.url = f"{share}/{path}"  # as it is: requests would resolve the dots
+        with requests.Session() as session:
+            assert 400 <= session.send(prepared, timeout=10).status_code < 500, path
+    ask("PUT", f"{share}/{scope}/file", b"x")
+    for path in (f"../{scope}", f"../localgroupdisk/../{scope}"):
+        assert ask("MOVE", f"{share}/{scope}/file", Destination=f"{share}/{path}") >= 400, path
+    assert ask("GET", f"{share}/{scope}/link/rucio.cfg") == 403
+    assert [path for path in lake.home.rglob(scope) if path != folder / scope] == []
+
+
+def test_the_archive_is_read_by_http_and_written_by_path_only(lake: RunningLake, scope: str) -> None:
+    archive = lake.facts["rses"][ARCHIVE]
+    (Path(archive["folder"]) / scope).mkdir()
+    (Path(archive["folder"]) / scope / "file").write_bytes(b"bytes")
+    assert requests.get(f"{archive['url']}/{scope}/file", timeout=10).content == b"bytes"
+    assert ask("PUT", f"{archive['url']}/{scope}/other", b"bytes") == 403
+    assert ask("DELETE", f"{archive['url']}/{scope}/file") == 403
