@@ -47,6 +47,11 @@ COMMANDS: Final[Mapping[str, Place]] = {
         "fetch",
         "Download the files of SOURCE's items, each from its nearest replica.",
     ),
+    "upload": Place(
+        "stac_rucio_sync.commands.upload",
+        "upload",
+        "Bring the files at PATH into the lake: registered, sent, verified, each with one fate.",
+    ),
     "serve": Place(
         "stac_rucio_sync.commands.serve",
         "serve",

@@ -6,7 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 
 from stac_rucio_sync.model import Fate, Report
@@ -68,6 +77,31 @@ def bar(console: Console, title: str, unit: str) -> Iterator[Callable[[int, int 
             progress.update(task, total=everything, completed=done if everything else 0, text=text)
 
         yield draw
+
+
+@contextmanager
+def transfer_bar(console: Console, title: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Draw a bar of bytes with their rate and the time left; draw nothing where there is no terminal.
+
+    What is drawn is called with a text, the bytes done, and all bytes.
+    """
+    if not console.is_terminal:
+        yield lambda _text, _done, _all: None
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[text]}"),
+        DownloadColumn(binary_units=True),
+        TransferSpeedColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(title, total=None, text="")
+        yield lambda text, done, everything: progress.update(task, total=everything, completed=done, text=text)
 
 
 def summary(report: Report) -> str:

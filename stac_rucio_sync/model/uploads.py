@@ -58,7 +58,8 @@ class Uploaded:
 
     path: Path
     """Absolute."""
-    did: Did
+    did: Did | None
+    """None: it was given no name."""
     rse: str
     fate: UploadFate
     reason: str | None = None
@@ -74,7 +75,7 @@ class Uploaded:
         """Return its line of the report."""
         return {
             "path": readable(self.path),
-            "did": str(self.did),
+            "did": None if self.did is None else str(self.did),
             "rse": self.rse,
             "fate": self.fate.value,
             "reason": self.reason,

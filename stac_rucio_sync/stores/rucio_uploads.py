@@ -43,6 +43,11 @@ class RucioUploads:
         """The account that uploads."""
         return self._calls.account
 
+    @property
+    def server(self) -> str:
+        """Address of the Rucio server."""
+        return self._calls.use(lambda client: str(client.host))
+
     def close(self) -> None:
         """Close all connections."""
         self._calls.close()
@@ -146,6 +151,16 @@ class RucioUploads:
             raise UsageError(f"the dataset {dataset} cannot be made: {error}") from error
         return True
 
+    def may_complete(self, rse: str) -> bool:
+        """Tell whether the account may set replicas of an RSE AVAILABLE; Rucio says so before it looks at any."""
+        try:
+            self._calls.send("update_replicas_states", rse, [])
+        except DeniedError:
+            return False
+        except RefusedError:
+            return True  # it does not like that there is none
+        return True
+
     def protect(self, dids: Sequence[Did], rse: str, lifetime: int | None) -> dict[Did, str]:
         """Have a rule of the account's hold DIDs at an RSE; one that is there already is left as it is.
 
@@ -237,6 +252,16 @@ class RucioUploads:
             self._calls.send("attach_dids_to_dids", [attachment], ignore_duplicate=True)
 
         return _each(files, attach, NEW_FILES_PER_CALL)
+
+    def describe(self, metadata: Mapping[Did, Mapping[str, Any]]) -> dict[Did, str]:
+        """Set metadata of DIDs, beside what they have; return why Rucio refuses it, of those that it refuses."""
+
+        def describe(call: Sequence[Did]) -> None:
+            self._calls.send(
+                "set_dids_metadata_bulk", [{**did_json(did), "meta": dict(metadata[did])} for did in call]
+            )  # fmt: skip
+
+        return _each(list(metadata), describe, NEW_FILES_PER_CALL)
 
     def withdraw(self, rse: str, dids: Sequence[Did]) -> dict[Did, str]:
         """Take replicas that never became available out of the catalogue; return why not, of those that stay."""

@@ -33,9 +33,12 @@ CREATE TABLE IF NOT EXISTS file (
     -- The place in the storage, from the moment that something may lie there or be registered.
     target TEXT,
     run INTEGER NOT NULL,
-    fate TEXT
+    fate TEXT,
+    -- 1: a run came to its end with it, so it is in the lake and held there.
+    kept INTEGER NOT NULL DEFAULT 0
 );
 """
+_COLUMNS: Final = "id, path, name, bytes, mtime_ns, adler32, md5, target, kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ class Entry:
     hashed: Hashed | None
     target: str | None
     """Where something of it may lie, or be registered."""
+    kept: bool
+    """Whether an earlier run brought it into the lake, as it is now."""
 
 
 class Journal:
@@ -125,7 +130,8 @@ class Journal:
                     """
                     UPDATE file SET run = ?1, fate = NULL, bytes = ?2, mtime_ns = ?3,
                         adler32 = CASE WHEN bytes = ?2 AND mtime_ns = ?3 THEN adler32 END,
-                        md5 = CASE WHEN bytes = ?2 AND mtime_ns = ?3 THEN md5 END
+                        md5 = CASE WHEN bytes = ?2 AND mtime_ns = ?3 THEN md5 END,
+                        kept = kept AND bytes = ?2 AND mtime_ns = ?3
                     WHERE path = ?4 AND name = ?5
                     """,
                     (self.run, size, mtime_ns, path, name),
@@ -139,7 +145,7 @@ class Journal:
         after = 0
         while True:
             rows = self._rows(
-                "SELECT id, path, name, bytes, mtime_ns, adler32, md5, target FROM file "
+                f"SELECT {_COLUMNS} FROM file "  # noqa: S608 - columns of this module
                 "WHERE run = ? AND fate IS NULL AND id > ? ORDER BY id LIMIT ?",
                 (self.run, after, files),
             )
@@ -158,9 +164,9 @@ class Journal:
     def abandoned(self) -> Iterator[Entry]:
         """Yield files of earlier runs that are not there any more, and of which something may lie in the lake."""
         rows = self._rows(
-            "SELECT id, path, name, bytes, mtime_ns, adler32, md5, target FROM file "
-            "WHERE run < ? AND target IS NOT NULL AND fate IS NOT ? AND fate IS NOT ? ORDER BY id",
-            (self.run, UploadFate.UPLOADED.value, UploadFate.PRESENT.value),
+            f"SELECT {_COLUMNS} FROM file "  # noqa: S608 - columns of this module
+            "WHERE run < ? AND target IS NOT NULL AND NOT kept ORDER BY id",
+            (self.run,),
         )
         yield from map(_entry, rows)
 
@@ -172,8 +178,8 @@ class Journal:
     def known(self, path: bytes) -> Entry | None:
         """Return what is known of a file that is in the lake, by this run or an earlier one."""
         rows = self._rows(
-            "SELECT id, path, name, bytes, mtime_ns, adler32, md5, target FROM file WHERE path = ? AND fate IN (?, ?)",
-            (path, UploadFate.UPLOADED.value, UploadFate.PRESENT.value),
+            f"SELECT {_COLUMNS} FROM file WHERE path = ? AND kept",  # noqa: S608 - columns of this module
+            (path,),
         )
         return _entry(rows[0]) if rows else None
 
@@ -198,7 +204,10 @@ class Journal:
     def done(self, fates: Mapping[int, UploadFate]) -> None:
         """Note fates."""
         with self.together():
-            self._write("UPDATE file SET fate = ? WHERE id = ?", ((fate.value, one) for one, fate in fates.items()))
+            self._write(
+                "UPDATE file SET fate = ?, kept = kept OR ? WHERE id = ?",
+                ((fate.value, fate.in_lake, one) for one, fate in fates.items()),
+            )
 
     # ---------------------------------------------------------------------------------------------------------- SQL
 
@@ -234,9 +243,9 @@ def journal_file(*identity: str) -> Path:
 
 
 def _entry(row: Sequence[Any]) -> Entry:
-    number, path, name, size, mtime_ns, adler32, md5, target = row
+    number, path, name, size, mtime_ns, adler32, md5, target, kept = row
     hashed = None if adler32 is None or md5 is None else Hashed(size, adler32, md5)
-    return Entry(number, Path(os.fsdecode(path)), name, size, mtime_ns, hashed, target)
+    return Entry(number, Path(os.fsdecode(path)), name, size, mtime_ns, hashed, target, bool(kept))
 
 
 def _locked(file: Path) -> int:
