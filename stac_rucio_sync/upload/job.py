@@ -146,8 +146,8 @@ class UploadJob:
         request = self._request
         if not request.register_after and not self._uploads.may_complete(request.rse):
             raise UsageError(
-                f"account {self._uploads.account} may register files at {request.rse} and not make them AVAILABLE later: "
-                "ask for that, or upload with --register-after"
+                f"account {self._uploads.account} may register files at {request.rse} and not make them AVAILABLE "
+                "later: ask for that, or upload with --register-after"
             )
         self._uploads.ensure_scope(request.scope)
         dataset = request.dataset
