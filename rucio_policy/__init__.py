@@ -1,4 +1,4 @@
-"""A Rucio policy package: who may keep origin RSEs, from which a STAC catalogue's files are read.
+"""A Rucio policy package: who may keep origin RSEs and upload files, and where files lie.
 
 It imports Rucio's server and nothing else, so that it can be put on any server's ``PYTHONPATH``::
 

@@ -14,7 +14,8 @@ What an ingest account may do with DIDs of its own scopes (add, attach, detach, 
 every owner of a scope.
 
 Everybody may end a rule of their own: delete it, or change when it ends. Rucio's generic rules let everybody add rules,
-and only administrators take them back. Everybody may read why a copy failed, too.
+and only administrators take them back. Everybody may read why a copy failed, too, and finish or withdraw what they
+upload (`rucio_policy.uploads`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from rucio.core.permission import generic
 from rucio.core.rse import get_rse_id, list_rse_attributes
 from rucio.db.sqla.models import ReplicationRule, RSEFileAssociation, RSEProtocol
 from sqlalchemy import exists, select
+
+from rucio_policy.uploads import may_finish, may_withdraw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,6 +109,8 @@ PERMISSIONS: dict[str, Callable[[InternalAccount, dict[str, Any], Session], bool
     "get_request_history_by_did": may_read_history,
     "del_rule": may_end_rule,
     "update_rule": may_end_rule,
+    "update_replicas_states": may_finish,
+    "delete_replicas": may_withdraw,
 }
 
 INGEST_PERMISSIONS: dict[str, Callable[[InternalAccount, dict[str, Any], Session], bool]] = {
@@ -152,7 +157,7 @@ def has_permission(issuer: InternalAccount, action: str, kwargs: dict[str, Any],
     """
     if generic.has_permission(issuer, action, kwargs, session=session):
         return True
-    if action in PERMISSIONS:
-        return PERMISSIONS[action](issuer, kwargs, session)
+    if action in PERMISSIONS and PERMISSIONS[action](issuer, kwargs, session):
+        return True
     rule = INGEST_PERMISSIONS.get(action)
     return rule is not None and is_ingest_account(issuer, session) and rule(issuer, kwargs, session)
