@@ -4,6 +4,7 @@
 #   scripts/system-packages.sh           all: PostgreSQL with pgSphere, memcached, what makes Python environments
 #   scripts/system-packages.sh python    only what makes Python environments
 #   scripts/system-packages.sh pgstac    only PostGIS, for the tests on a pgstac server
+#   scripts/system-packages.sh slurm     only SLURM, for the tests on a cluster of its jobs
 #   scripts/system-packages.sh clients   only what tests ask as clients: STILTS, of the Virtual Observatory, git and Git LFS
 set -eu
 
@@ -11,8 +12,9 @@ case "${1:-all}" in
     all) wanted="python3-venv postgresql-15 postgresql-15-pgsphere memcached" ;;
     python) wanted="python3-venv" ;;
     pgstac) wanted="postgresql-15-postgis-3" ;;
+    slurm) wanted="munge slurm-client slurmctld slurmd" ;;
     clients) wanted="stilts git git-lfs" ;;
-    *) echo "usage: $0 [all|python|pgstac|clients]" >&2; exit 2 ;;
+    *) echo "usage: $0 [all|python|pgstac|slurm|clients]" >&2; exit 2 ;;
 esac
 
 say() {

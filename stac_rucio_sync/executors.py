@@ -7,6 +7,7 @@ with them, so they may only read, or write what a second time makes the same; fu
 from __future__ import annotations
 
 import platform
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
@@ -30,6 +31,7 @@ _ALIKE = ("stac-rucio-sync", "rucio-clients", "distributed")
 """Packages that workers must have in the versions that the client has."""
 _LOOK_SECONDS = 1.0
 _CONNECT_SECONDS = 30.0
+_LOOPBACK = "127.0.0.1:0"
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -229,8 +231,7 @@ def _connect(dask: str, settings: Dask, opened: ExitStack) -> Client:
     except ImportError as error:
         raise UsageError("--dask needs the extra dask: pip install 'stac-rucio-sync[dask]'") from error
     if dask == SLURM:
-        cluster = _slurm_cluster(settings)
-        opened.callback(cluster.close)
+        cluster = _slurm_cluster(settings, opened)
         client: Client = opened.enter_context(Client(cluster, set_as_default=False))
         return client
     if "://" in dask:
@@ -250,7 +251,7 @@ def _connect(dask: str, settings: Dask, opened: ExitStack) -> Client:
     return client
 
 
-def _slurm_cluster(settings: Dask) -> Any:  # noqa: ANN401 - the library says nothing of its types
+def _slurm_cluster(settings: Dask, opened: ExitStack) -> Any:  # noqa: ANN401 - the library says nothing of its types
     """Submit jobs of workers to SLURM; the scheduler is in this process, and both speak TLS of this run's own."""
     from dask_jobqueue.slurm import SLURMCluster  # noqa: PLC0415 - an extra
 
@@ -270,14 +271,29 @@ def _slurm_cluster(settings: Dask) -> Any:  # noqa: ANN401 - the library says no
         cluster = SLURMCluster(
             security=True,
             shared_temp_directory=str(settings.shared_folder or Path.home()),
-            scheduler_options={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+            scheduler_options={"dashboard": False, "dashboard_address": _LOOPBACK},
+            worker_extra_args=["--dashboard-address", _LOOPBACK],
             # What is not stated here may be in dask-jobqueue's own configuration.
             **{name: value for name, value in stated.items() if value is not None},
         )
-        cluster.scale(jobs=settings.jobs)
-    except (ValueError, OSError, RuntimeError) as error:
+    except (ValueError, OSError) as error:
         raise UsageError(f"--dask {SLURM}: {error}") from error
+    opened.callback(cluster.close)
+    _try_submitting(cluster.job_script())
+    cluster.scale(jobs=settings.jobs)
     return cluster
+
+
+def _try_submitting(script: str) -> None:
+    """Have SLURM say now what it would refuse: dask-jobqueue submits later, and only logs it."""
+    try:
+        tried = subprocess.run(
+            ["sbatch", "--test-only"], input=script, capture_output=True, text=True, check=False, timeout=60
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UsageError(f"--dask {SLURM}: jobs cannot be submitted from this machine: {error}") from error
+    if tried.returncode:
+        raise UsageError(f"--dask {SLURM}: SLURM refuses the job: {tried.stderr.strip()}")
 
 
 def _await_workers(client: Client, dask: str, settings: Dask) -> None:
