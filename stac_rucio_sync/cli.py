@@ -30,6 +30,11 @@ COMMANDS: Final[Mapping[str, Place]] = {
         "verify",
         "Compare every item of SOURCE with what Rucio and the tables really hold.",
     ),
+    "audit": Place(
+        "stac_rucio_sync.commands.audit",
+        "audit",
+        "Compare what Rucio says lies at RSEs with what lies there.",
+    ),
     "status": Place("stac_rucio_sync.commands.sync", "status", "Show what the tables hold of every source."),
     "quarantine": Place(
         "stac_rucio_sync.commands.sync",

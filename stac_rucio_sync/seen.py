@@ -27,7 +27,7 @@ class Seen:
     """
 
     def __init__(self) -> None:
-        self._table = _private_table(
+        self._table = private_table(
             "CREATE TABLE seen (key BLOB PRIMARY KEY, fate INTEGER NOT NULL, before TEXT) WITHOUT ROWID"
         )
 
@@ -41,7 +41,7 @@ class Seen:
 
     def put(self, fates: Mapping[ItemKey, tuple[Fate, str | None]]) -> None:
         """Record the latest fate of each key; the fingerprint from before the run stays the one put first."""
-        with _on_disk():
+        with on_disk():
             self._table.executemany(
                 "INSERT INTO seen VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET fate = excluded.fate",
                 ((_digest(key), _NUMBER[fate], before) for key, (fate, before) in fates.items()),
@@ -66,7 +66,7 @@ class Seen:
         places = ",".join("?" * len(by_digest))
         # The text holds only column names from this module and question marks.
         statement = f"SELECT {columns} FROM seen WHERE key IN ({places})"  # noqa: S608
-        with _on_disk():
+        with on_disk():
             return self._table.execute(statement, tuple(by_digest)).fetchall()
 
 
@@ -74,11 +74,11 @@ class Once:
     """A set of texts that only grows: the addresses that a crawl has visited."""
 
     def __init__(self) -> None:
-        self._table = _private_table("CREATE TABLE once (text BLOB PRIMARY KEY) WITHOUT ROWID")
+        self._table = private_table("CREATE TABLE once (text BLOB PRIMARY KEY) WITHOUT ROWID")
 
     def first(self, text: str) -> bool:
         """Add a text; tell whether it was new."""
-        with _on_disk():
+        with on_disk():
             return self._table.execute("INSERT OR IGNORE INTO once VALUES (?)", (_short(text),)).rowcount == 1
 
     def close(self) -> None:
@@ -90,18 +90,18 @@ class ItemKeys:
     """A set of item keys of any size, read back in batches; not for use by several threads."""
 
     def __init__(self) -> None:
-        self._table = _private_table(
+        self._table = private_table(
             "CREATE TABLE keys (collection BLOB, id BLOB, PRIMARY KEY (collection, id)) WITHOUT ROWID"
         )
 
     def put(self, keys: Iterable[ItemKey]) -> None:
         """Add keys."""
-        with _on_disk():
+        with on_disk():
             self._table.executemany("INSERT OR IGNORE INTO keys VALUES (?, ?)", map(_packed, keys))
 
     def discard(self, keys: Iterable[ItemKey]) -> None:
         """Take keys out, whether they are there or not."""
-        with _on_disk():
+        with on_disk():
             self._table.executemany("DELETE FROM keys WHERE (collection, id) = (?, ?)", map(_packed, keys))
 
     def batches(self, size: int) -> Iterator[list[ItemKey]]:
@@ -130,7 +130,7 @@ class Contents:
     """What containers hold, and which of it a run has met."""
 
     def __init__(self) -> None:
-        self._table = _private_table(
+        self._table = private_table(
             "CREATE TABLE contents (container TEXT, scope TEXT, name TEXT, met INTEGER NOT NULL, "
             "PRIMARY KEY (container, scope, name)) WITHOUT ROWID"
         )
@@ -158,7 +158,7 @@ class Contents:
         self._table.close()
 
 
-def _private_table(definition: str) -> sqlite3.Connection:
+def private_table(definition: str) -> sqlite3.Connection:
     """Open a database that only this connection sees, which SQLite keeps in memory and spills to a temporary file."""
     # Its own thread is not demanded: a generator that reads a source may be closed by another one.
     table = sqlite3.connect("", isolation_level=None, check_same_thread=False)
@@ -171,7 +171,8 @@ def _private_table(definition: str) -> sqlite3.Connection:
 
 
 @contextmanager
-def _on_disk() -> Iterator[None]:
+def on_disk() -> Iterator[None]:
+    """Say what to do where the disk takes no more."""
     try:
         yield
     except sqlite3.DatabaseError as error:

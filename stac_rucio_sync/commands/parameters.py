@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 import click
 import orjson
@@ -59,4 +60,37 @@ class _Cql2(click.ParamType[str | dict[str, Any]]):
         return filter_
 
 
-BBOX, INSTANT, CQL2 = _BBox(), _Instant(), _Cql2()
+class _Duration(click.ParamType[timedelta]):
+    """A length of time: a number and s, m, h, d or w."""
+
+    name = "DURATION"
+    _seconds: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:  # noqa: ANN401 - click's signature
+        """Return the length of time."""
+        if isinstance(value, timedelta):
+            return value
+        found = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]+)?)([smhdw])", value)
+        if found is None:
+            self.fail(f"{value!r} is no length of time such as 90m, 12h or 7d", param, ctx)
+        return timedelta(seconds=float(found[1]) * self._seconds[found[2]])
+
+
+class _Percent(click.ParamType[float]):
+    """A part of things: none, all, or so many per cent."""
+
+    name = "none|N%|all"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401 - click's signature
+        """Return the part, 0 to 1."""
+        if isinstance(value, float):
+            return value
+        if value in ("none", "all"):
+            return float(value == "all")
+        found = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]+)?)%", value)
+        if found is None or float(found[1]) > 100:
+            self.fail(f"{value!r} is not none, all, or a part such as 5%", param, ctx)
+        return float(found[1]) / 100
+
+
+BBOX, INSTANT, CQL2, DURATION, PERCENT = _BBox(), _Instant(), _Cql2(), _Duration(), _Percent()

@@ -20,7 +20,7 @@ LIBRARY = (
     {"stores", "catalog"},
     {"sources"},
     {"plan", "alternates"},
-    {"audit", "batch", "removal", "verdict", "replication", "upload"},
+    {"audit", "batch", "removal", "verdict", "replication", "upload", "consistency"},
     {"sync", "verify", "watch", "finding", "compat"},
     {"lake"},
     {"commands", "demo"},
