@@ -37,7 +37,7 @@ def uploaded_asset(key: str, asset: JsonObject, file: Path, lookup: Lookup) -> J
     uploaded = lookup(file)
     if uploaded is None:
         raise ItemError(f"asset '{key}': {file} is none of the files that were uploaded")
-    if not uploaded.fate.in_lake:
+    if not uploaded.fate.in_lake or uploaded.did is None:
         why = f": {uploaded.reason}" if uploaded.reason else ""
         raise ItemError(f"asset '{key}': {file} is not in the lake ({uploaded.fate}{why})")
     if uploaded.pfn is None:

@@ -1,16 +1,14 @@
 """What files are to say of themselves in Rucio: read from sidecars, or from one table of all files.
 
-A sidecar of ``image.fits`` is ``image.fits.json``, an object. A table is a file of CSV or ECSV (the first column names
-the file), JSON lines (``path`` does) or JSON (objects by path, or a list of such with ``path``). A path in a table is
-relative as the file was found: to the folder in which the named PATH lies, or to PATH itself; or it is absolute.
+A sidecar of ``image.fits`` is ``image.fits.json``, an object. A path in a table (`metadata_tables`) is relative as the
+file was found: to the folder in which the named PATH lies, or to PATH itself; or it is absolute.
 """
 
 from __future__ import annotations
 
-import csv
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -19,6 +17,7 @@ import orjson
 from stac_rucio_sync.errors import ItemError, UsageError
 from stac_rucio_sync.mapping.metadata import RUCIO_KEYS
 from stac_rucio_sync.seen import on_disk, private_table
+from stac_rucio_sync.upload.metadata_tables import rows_of
 from stac_rucio_sync.upload.relative import Relative
 from stac_rucio_sync.upload.rubin import with_reference
 
@@ -28,9 +27,6 @@ _LARGEST: Final = 1_000_000
 """Octets of metadata that one file may have."""
 _LONGEST_KEY: Final = 255
 _NO_KEY = re.compile(r"[./\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})", re.ASCII)
-_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
-_PATHS: Final = ("path", "filename")
 
 
 class FileMetadata(Protocol):
@@ -109,10 +105,10 @@ def checked(said: Mapping[str, Any]) -> dict[str, Any]:
 class _None:
     """No file has metadata."""
 
-    def of(self, path: Path) -> dict[str, Any]:  # noqa: ARG002 - as the protocol has it
+    def of(self, path: Path) -> dict[str, Any]:
         return {}
 
-    def is_about_others(self, path: Path) -> bool:  # noqa: ARG002 - as the protocol has it
+    def is_about_others(self, path: Path) -> bool:
         return False
 
     def unused(self) -> tuple[int, str | None]:
@@ -154,9 +150,9 @@ class _Table(_None):
     def __init__(self, file: Path, relative: Relative) -> None:
         self._file = Path(os.path.abspath(file))  # noqa: PTH100 - resolve() would replace links
         self._relative = relative
-        self._table = private_table("CREATE TABLE said (path TEXT PRIMARY KEY, metadata BLOB, user BLOB) WITHOUT ROWID")
+        self._table = private_table("CREATE TABLE said (path BLOB PRIMARY KEY, metadata BLOB, user BLOB) WITHOUT ROWID")
         try:
-            for place, (path, said) in enumerate(_rows(file), start=1):
+            for place, (path, said) in enumerate(rows_of(file), start=1):
                 self._take(place, path, said)
         except BaseException:
             self.close()
@@ -165,7 +161,7 @@ class _Table(_None):
     def _take(self, place: int, path: object, said: Mapping[str, Any]) -> None:
         if not isinstance(path, str) or not path:
             raise UsageError(f"{self._file}: its entry {place} does not name a file")
-        plain = path if path.startswith("/") else os.path.normpath(path)
+        plain = os.fsencode(os.path.normpath(path))
         content = orjson.dumps({key: value for key, value in said.items() if value is not None})
         with on_disk():
             if not self._table.execute("INSERT OR IGNORE INTO said VALUES (?, ?, NULL)", (plain, content)).rowcount:
@@ -175,14 +171,16 @@ class _Table(_None):
         found = self._relative.of(path)
         for name in (found, found.partition("/")[2], str(path)):
             with on_disk():
-                row = self._table.execute("SELECT metadata, user FROM said WHERE path = ?", (name,)).fetchone()
+                row = self._table.execute(
+                    "SELECT metadata, user FROM said WHERE path = ?", (os.fsencode(name),)
+                ).fetchone()
             if row is None:
                 continue
             content, user = row
             if user not in (None, os.fsencode(path)):
                 raise ItemError(f"{self._file.name} says {name}, which may be this file or {os.fsdecode(user)}")
             with on_disk():
-                self._table.execute("UPDATE said SET user = ? WHERE path = ?", (os.fsencode(path), name))
+                self._table.execute("UPDATE said SET user = ? WHERE path = ?", (os.fsencode(path), os.fsencode(name)))
             return checked(orjson.loads(content))
         return {}
 
@@ -192,92 +190,7 @@ class _Table(_None):
     def unused(self) -> tuple[int, str | None]:
         with on_disk():
             row = self._table.execute("SELECT count(*), min(path) FROM said WHERE user IS NULL").fetchone()
-        return int(row[0]), row[1]
+        return int(row[0]), None if row[1] is None else os.fsdecode(row[1])
 
     def close(self) -> None:
         self._table.close()
-
-
-# ------------------------------------------------------------------------------------------------------ tables
-
-
-def _rows(file: Path) -> Iterator[tuple[object, Mapping[str, Any]]]:
-    """Yield path and metadata of each file that a table describes."""
-    kinds = {".csv": _csv, ".ecsv": _ecsv, ".jsonl": _json_lines, ".ndjson": _json_lines, ".json": _json}
-    read = kinds.get(file.suffix.lower())
-    if read is None:
-        raise UsageError(f"{file}: metadata are read from {', '.join(kinds)}, or from sidecars")
-    try:
-        yield from read(file)
-    except OSError as error:
-        raise UsageError(f"the metadata {file} cannot be read: {error.strerror or error}") from error
-    except (ValueError, csv.Error) as error:
-        raise UsageError(f"the metadata {file} cannot be read: {error}") from error
-
-
-def _csv(file: Path) -> Iterator[tuple[object, Mapping[str, Any]]]:
-    with file.open(encoding="utf-8-sig", newline="") as opened:
-        rows = csv.reader(opened, strict=True)
-        header = next(rows, [])
-        for row in rows:
-            if len(row) != len(header):
-                raise ValueError(f"line {rows.line_num} has {len(row)} columns, the first line {len(header)}")
-            yield row[0], {key: _value(text) for key, text in zip(header[1:], row[1:], strict=True) if text}
-
-
-def _value(text: str) -> int | float | str:
-    """Return what a column of CSV says: a number where it is written as one."""
-    if _WHOLE.fullmatch(text):
-        return int(text)
-    return float(text) if _NUMBER.fullmatch(text) and not text.lstrip("-").startswith("0") else _text_or_float(text)
-
-
-def _text_or_float(text: str) -> float | str:
-    # 0.5 is a number; 007 is a name.
-    return float(text) if re.fullmatch(r"-?0\.[0-9]+([eE][+-]?[0-9]+)?", text) else text
-
-
-def _ecsv(file: Path) -> Iterator[tuple[object, Mapping[str, Any]]]:
-    # astropy takes half a second to load: only those wait who have such a table.
-    from astropy.table import Table  # noqa: PLC0415
-
-    table = Table.read(file, format="ascii.ecsv")
-    first, *others = table.colnames
-    for row in table:
-        values = {name: row[name] for name in others}
-        yield str(row[first]), {name: _plain(value) for name, value in values.items()}
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - a scalar of NumPy's
-    """Return a scalar as JSON has it; None: it is masked, or no number."""
-    import numpy as np  # noqa: PLC0415 - as astropy
-
-    if np.ma.is_masked(value):
-        return None
-    plain = value.item() if hasattr(value, "item") else value
-    return None if isinstance(plain, float) and plain != plain else plain  # noqa: PLR0124 - NaN is not itself
-
-
-def _json_lines(file: Path) -> Iterator[tuple[object, Mapping[str, Any]]]:
-    with file.open("rb") as opened:
-        for line in opened:
-            if line.strip():
-                yield _split(orjson.loads(line))
-
-
-def _json(file: Path) -> Iterator[tuple[object, Mapping[str, Any]]]:
-    said = orjson.loads(file.read_bytes())
-    if isinstance(said, dict):
-        for path, metadata in said.items():
-            if not isinstance(metadata, dict):
-                raise ValueError(f"what it says of {path} is no object")  # noqa: TRY004 - of a file, not of a program
-            yield path, metadata
-        return
-    yield from map(_split, said if isinstance(said, list) else [said])
-
-
-def _split(said: Any) -> tuple[object, Mapping[str, Any]]:  # noqa: ANN401 - any JSON
-    if not isinstance(said, dict):
-        raise ValueError("an entry is no object")  # noqa: TRY004 - of a file, not of a program
-    key = next((one for one in _PATHS if one in said), _PATHS[0])
-    return said.get(key), {name: value for name, value in said.items() if name != key}

@@ -21,6 +21,15 @@ _BEGINNING: Final = b'{"path":'
 """Of every line: what begins otherwise is no report, and is not touched."""
 
 
+def line_of(uploaded: Uploaded) -> bytes:
+    """Return the line of a file; where a sentence quotes a name that is no UTF-8, its bytes are written out."""
+    said = {
+        key: value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+        for key, value in uploaded.as_json().items()
+    }
+    return orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE)
+
+
 class ReportLines:
     """The file of a report, open for more lines; for one thread.
 
@@ -55,7 +64,7 @@ class ReportLines:
         FatalError
             The disk takes no more; the report has whole lines only all the same.
         """
-        line = orjson.dumps(uploaded.as_json(), option=orjson.OPT_APPEND_NEWLINE)
+        line = line_of(uploaded)
         try:
             written = os.pwrite(self._open, line, self._end)
             if written < len(line):
