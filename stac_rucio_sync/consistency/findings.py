@@ -118,7 +118,7 @@ class Finding:
         """The line of the plan."""
         what = "replica" if self.did is not None else "file"
         name = f"{self.did or shown(self.path or '')} at {self.rse}"
-        return Action(self.sign, what, name, f"{self.why}; {self.plan}" if self.plan else self.why)
+        return Action(self.sign, what, name, f"{self.why}; repair: {self.plan}" if self.plan else self.why)
 
     def as_json(self) -> JsonObject:
         """Return the line of ``--json``."""

@@ -331,6 +331,7 @@ def _check_certificates(protocol: Protocol, certificates: str | None) -> None:
 def _request_checked(
     send: Callable[..., requests.Response],
     verify: str | bool,
+    /,  # the caller has a `verify` of its own
     *arguments: Any,  # noqa: ANN401 - as of requests
     **options: Any,  # noqa: ANN401
 ) -> requests.Response:
