@@ -22,7 +22,7 @@ from stac_rucio_sync.model.uploads import readable
 from stac_rucio_sync.stores.rucio_uploads import RucioUploads
 from stac_rucio_sync.upload.discovery import Choice
 from stac_rucio_sync.upload.job import UploadJob
-from stac_rucio_sync.upload.journal import Journal
+from stac_rucio_sync.upload.journal import Journal, journal_file
 from stac_rucio_sync.upload.naming import check_template
 from stac_rucio_sync.upload.report import UploadReport
 from stac_rucio_sync.upload.request import BATCH_FILES, UploadRequest
@@ -71,9 +71,10 @@ def upload(invocation: Invocation, /, paths: tuple[Path, ...], **options: Any) -
     with stoppable(), closing(RucioUploads(settings)) as uploads:
         request = _request(paths, uploads, options)
         targets = Targets(uploads, request.rse, request.dataset, options["domain"])
-        file = None if request.dry_run else options["journal"] or request.journal_file(uploads.server)
+        identity = request.identity(uploads.server)
+        file = None if request.dry_run else options["journal"] or journal_file(identity)
         with (
-            closing(Journal(file)) as journal,
+            closing(Journal(file, identity)) as journal,
             open_executor(options["workers"], options["dask"], settings.dask) as executor,
             transfer_bar(talk, f"upload to {request.rse}") as draw,
         ):

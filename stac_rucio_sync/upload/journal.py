@@ -64,33 +64,44 @@ class Journal:
     ----------
     file
         Where it lies; None: nowhere, it is gone with the process (for dry runs).
+    upload
+        What tells this upload from others.
 
     Raises
     ------
     UsageError
-        Another process works with it.
+        Another process works with it, or it is another upload's.
     FatalError
         It cannot be written, or is no journal.
     """
 
-    def __init__(self, file: Path | None) -> None:
-        self._lock: int | None = None
-        if file is not None:
-            self._lock = _locked(file)
-        with _on_disk(file):
+    def __init__(self, file: Path | None, upload: str = "") -> None:
+        self._file = file
+        self._lock = None if file is None else _locked(file)
+        try:
+            self._open(upload)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, upload: str) -> None:
+        with _on_disk(self._file):
             # "" is a private file of SQLite's, which spills to disk when it grows.
-            self._table = sqlite3.connect("" if file is None else file, isolation_level=None)
+            self._table = sqlite3.connect("" if self._file is None else self._file, isolation_level=None)
             self._table.execute("PRAGMA journal_mode = WAL")
             self._table.execute("PRAGMA synchronous = FULL")
             self._table.execute("PRAGMA cache_size = -16384")
             self._table.executescript(_TABLES)
-        self._file = file
+        other = self.fact("upload")
+        if other not in (None, upload):
+            raise UsageError(f"{self._file} is the journal of another upload: {other}")
         self.run = int(self.fact("run") or 0) + 1
-        self.note(run=str(self.run), version=str(_VERSION))
+        self.note(run=str(self.run), version=str(_VERSION), upload=upload)
 
     def close(self) -> None:
         """Close it; it stays on disk."""
-        self._table.close()
+        if hasattr(self, "_table"):
+            self._table.close()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -235,10 +246,10 @@ class Journal:
             self._table.executemany(statement, rows)
 
 
-def journal_file(*identity: str) -> Path:
-    """Return the usual place of the journal of an upload that is told from others by these texts."""
+def journal_file(upload: str) -> Path:
+    """Return the usual place of the journal of an upload, which this text tells from others."""
     base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    digest = hashlib.blake2b("\0".join(identity).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+    digest = hashlib.blake2b(upload.encode(), digest_size=16).hexdigest()
     return Path(base) / "stac-rucio-sync" / "uploads" / f"{digest}.sqlite"
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import orjson
+
 from stac_rucio_sync.model import Did
+from stac_rucio_sync.model.uploads import readable
 from stac_rucio_sync.upload.discovery import Choice
-from stac_rucio_sync.upload.journal import journal_file
 
 BATCH_FILES = 200
 BATCH_BYTES = 2 * 2**30
@@ -54,8 +56,15 @@ class UploadRequest:
     batch_files: int = BATCH_FILES
     dry_run: bool = False
 
-    def journal_file(self, server: str) -> Path:
-        """Return the usual place of this upload's journal: whoever asks for the same again finds it."""
-        paths = sorted(str(path.absolute()) for path in self.paths)
-        options = [self.template or "", str(self.choice), str(self.dataset)]
-        return journal_file(server, self.rse, self.scope, *options, *paths)
+    def identity(self, server: str) -> str:
+        """Return what tells this upload from others: whoever asks for the same again goes on with it."""
+        said = {
+            "server": server,
+            "rse": self.rse,
+            "scope": self.scope,
+            "dataset": None if self.dataset is None else str(self.dataset),
+            "template": self.template,
+            "choice": asdict(self.choice),
+            "paths": sorted(readable(path.absolute()) for path in self.paths),
+        }
+        return orjson.dumps(said).decode()
