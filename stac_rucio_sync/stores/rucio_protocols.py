@@ -26,6 +26,7 @@ from stac_rucio_sync.model import Did, Hashed
 os.environ.setdefault("RUCIO_CLIENT_MODE", "1")
 
 from rucio.common import exception as rucio_errors
+from rucio.common.config import get_config
 from rucio.rse import rsemanager
 from rucio.rse.translation import RSEDeterministicTranslation
 
@@ -130,17 +131,18 @@ class StorageElement:
         pfn = _pfn(protocol, path)
         if may_be_there and self._shows(protocol, pfn, expected(), certain=True):
             return pfn
-        at = pfn + UNFINISHED if protocol.renaming else pfn
+        suffix = UNFINISHED if protocol.renaming else ""
+        at = pfn + suffix
         if not protocol.renaming and protocol.exists(pfn):
             self.delete(path)
-        self._send(protocol, file, at)
+        self._send(protocol, file, at, path + suffix)
         whole = False
         try:
             whole = self._shows(protocol, at, expected())
         finally:
             if not whole:
                 with suppress(RefusedError):
-                    self.delete(path + UNFINISHED if protocol.renaming else path)
+                    self.delete(path + suffix)
         if not whole:
             raise DamagedError("another size or checksum arrived than was sent")
         if protocol.renaming:
@@ -148,16 +150,21 @@ class StorageElement:
         _give_to_owner(protocol, pfn)
         return pfn
 
-    def _send(self, protocol: Protocol, file: Path, pfn: str) -> None:
+    def _send(self, protocol: Protocol, file: Path, pfn: str, path: str) -> None:
         _make_local_folders(protocol, pfn)
         try:
             protocol.put(str(file), pfn, None)
         except (rucio_errors.FileReplicaAlreadyExists, rucio_errors.SourceNotFound):
-            # A WebDAV server says 409 where a folder is missing (RFC 4918 section 9.7.1), and Rucio's class takes that
-            # for a file that is there.
-            if not file.exists() or not hasattr(protocol, "mkdir"):
+            if not file.exists():
                 raise
-            self._make_folders(protocol, pfn)
+            if protocol.exists(pfn):
+                self.delete(path)  # of an attempt that was cut short
+            elif hasattr(protocol, "mkdir"):
+                # A WebDAV server says 409 where a folder is missing (RFC 4918 section 9.7.1), and Rucio's class takes
+                # that for a file that is there.
+                self._make_folders(protocol, pfn)
+            else:
+                raise
             protocol.put(str(file), pfn, None)
 
     def _make_folders(self, protocol: Protocol, pfn: str) -> None:
@@ -295,12 +302,21 @@ def make_protocol(
     operation, domain, token, certificates
         As of `StorageElement`.
     """
+    _need_no_configuration()
     said: Any = settings
     protocol = rsemanager.create_protocol(
         said, operation, domain=domain, auth_token=token, protocol_attr=cast("Any", attributes), logger=LOG.log
     )
     _check_certificates(protocol, certificates)
     return protocol
+
+
+def _need_no_configuration() -> None:
+    """Let protocol classes work where Rucio's client is not configured, as on the workers of a cluster."""
+    try:
+        get_config()
+    except rucio_errors.ConfigNotFound:
+        os.environ["RUCIO_CONFIG"] = os.devnull
 
 
 def _pfn(protocol: Protocol, path: str) -> str:
