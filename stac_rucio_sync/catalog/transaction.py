@@ -309,7 +309,7 @@ class Transaction:
 
     def _make_collection_of(self, key: ObjectKey) -> None:
         if key.collection and self.find(ObjectKey("collection", "", key.collection)) is None:
-            self.put_collection(_new_collection(key.collection))
+            self.put_collection(new_collection(key.collection))
 
     def _changed_files(
         self, located: Located, assets: Mapping[str, Entry] | None, *, is_new: bool
@@ -355,7 +355,8 @@ def _check_assets(assets: Mapping[str, Entry]) -> None:
             raise ItemError(f"asset file {name}: it is a folder of other files, too")
 
 
-def _new_collection(identifier: str) -> JsonObject:
+def new_collection(identifier: str) -> JsonObject:
+    """Return a collection of which nothing is known but its id."""
     return {
         "type": "Collection",
         "stac_version": "1.1.0",

@@ -22,7 +22,7 @@ LIBRARY = (
     {"plan", "alternates"},
     {"audit", "batch", "removal", "verdict", "replication", "upload", "consistency"},
     {"sync", "verify", "watch", "finding", "compat"},
-    {"lake"},
+    {"lake", "findable"},
     {"commands", "demo"},
     {"cli", "__main__"},
 )
