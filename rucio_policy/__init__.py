@@ -8,5 +8,11 @@ It imports Rucio's server and nothing else, so that it can be put on any server'
     schema = generic
 """
 
+from __future__ import annotations
+
+from rucio_policy.algorithms import get_algorithms
+
+__all__ = ["SUPPORTED_VERSION", "get_algorithms"]
+
 #: Versions of Rucio that this package is written for; the server refuses to start with another.
 SUPPORTED_VERSION = [">=41,<42"]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rucio_policy.paths import PARENT_DATASET
 from stac_rucio_sync.locality import great_circle_km
 from stac_rucio_sync.stores.origins import ORIGIN_ATTRIBUTE, ORIGIN_DISTANCE
 
@@ -174,14 +175,16 @@ def _rse(site: Site, port: int, rse_folder: Path) -> dict[str, Any]:
 
 def _upload_rse(upload: UploadRse, port: int, rse_folder: Path) -> dict[str, Any]:
     folder, prefix = rse_folder / upload.share, f"/{upload.share}/"
+    attributes = _attributes(upload.place)
     if upload.deterministic:
         protocols = [_http_protocol(port, prefix, write=1, delete=1), _file_protocol(folder, 2, read=2)]
     else:
         protocols = [_http_protocol(port, prefix), _file_protocol(folder, 1)]
+        attributes["naming_convention"] = PARENT_DATASET  # where transfers put files
     return {
         "rse": upload.rse,
         "deterministic": upload.deterministic,
         # Without the attribute `lake`: rules that ask for it shall not fill what users keep for themselves.
-        "attributes": _attributes(upload.place),
+        "attributes": attributes,
         "protocols": protocols,
     }

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from rucio_policy.paths import parent_dataset
 from stac_rucio_sync.errors import UsageError
 from stac_rucio_sync.model import Did
 from stac_rucio_sync.stores.rucio_uploads import RucioUploads
 from stac_rucio_sync.upload.work import Storage
 
 DOMAINS: Final = ("wan", "lan")
-
-
-def non_deterministic_path(did: Did, dataset: Did) -> str:
-    """Return the place of a file by its parent dataset."""
-    return f"{dataset.scope}/{dataset.name}/{did.scope}/{did.name}"
 
 
 class Targets:
@@ -65,7 +61,8 @@ class Targets:
     def of(self, dids: Sequence[Did]) -> dict[Did, str]:
         """Return the places of files below the RSE's prefix."""
         if self._dataset is not None and not self.is_deterministic:
-            return {did: non_deterministic_path(did, self._dataset).lstrip("/") for did in dids}
+            within = self._dataset
+            return {did: parent_dataset(did.scope, did.name, within.scope, within.name).lstrip("/") for did in dids}
         places = {did: self._element.path_of(did) for did in dids}
         known = {did: place for did, place in places.items() if place is not None}
         unknown = [did for did in dids if did not in known]
