@@ -16,6 +16,7 @@ from stac_rucio_sync.commands.choosing import did_of
 from stac_rucio_sync.commands.context import Invocation
 from stac_rucio_sync.commands.screen import transfer_bar
 from stac_rucio_sync.commands.stopping import stoppable
+from stac_rucio_sync.commands.upload_outputs import UploadOutputs, output_options, outputs_of
 from stac_rucio_sync.executors import open_executor
 from stac_rucio_sync.model import Uploaded, UploadFate
 from stac_rucio_sync.model.uploads import readable
@@ -49,6 +50,7 @@ _NAMED = 20
 @click.option("--dask", metavar="ADDRESS", help="Read and send on a Dask cluster: its address, or slurm.")
 @click.option("--batch-size", type=click.IntRange(1, 500), default=BATCH_FILES, show_default=True, help="Files a call.")
 @click.option("--journal", type=click.Path(dir_okay=False, path_type=Path), help="Where the journal lies.")
+@output_options
 @click.option("--dry-run", is_flag=True, help="Send nothing: say what would be uploaded.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
 @click.pass_obj
@@ -65,10 +67,16 @@ def upload(invocation: Invocation, /, paths: tuple[Path, ...], **options: Any) -
       stac-rucio-sync upload night1 --rse VIENNA-LOCALGROUPDISK --dry-run
       stac-rucio-sync upload night1 night2 --rse VIENNA-LOCALGROUPDISK --dataset user.alice:nights --workers 8
       stac-rucio-sync upload /data/raw --rse VIENNA-LOCALGROUPDISK --include "*.fits" --exclude "test_*"
+      stac-rucio-sync upload raw --rse VIENNA-LOCALGROUPDISK --table raw.ecsv --table-template "{visit:d}.fits"
+      stac-rucio-sync upload night1 --rse VIENNA-LOCALGROUPDISK --catalog survey --collection images --processor fits
     """
     settings = invocation.settings()
     talk = Console(stderr=True)
-    with stoppable(), closing(RucioUploads(settings)) as uploads:
+    with (
+        stoppable(),
+        closing(RucioUploads(settings)) as uploads,
+        outputs_of(settings, paths, options) as outputs,
+    ):
         request = _request(paths, uploads, options)
         targets = Targets(uploads, request.rse, request.dataset, options["domain"])
         identity = request.identity(uploads.server)
@@ -76,16 +84,21 @@ def upload(invocation: Invocation, /, paths: tuple[Path, ...], **options: Any) -
         with (
             closing(Journal(file, identity)) as journal,
             open_executor(options["workers"], options["dask"], settings.dask) as executor,
-            transfer_bar(talk, f"upload to {request.rse}") as draw,
         ):
-            failures = _Failures()
+            failures = _Failures(outputs)
             job = UploadJob(
-                request, uploads, journal, targets, executor, on_fate=failures.take,
+                request, uploads, journal, targets, executor, skip=outputs.skip, metadata=outputs.metadata,
+                on_fate=failures.take,
                 on_progress=lambda now: draw(f"{now.done} of {now.files} files", now.done_bytes, now.bytes),
             )  # fmt: skip
-            with _told(job.report, failures, talk, as_json=options["as_json"]):
-                job.run()
-    if not job.report.is_clean:
+            with _told(job.report, failures, outputs, talk, as_json=options["as_json"]):
+                try:
+                    with transfer_bar(talk, f"upload to {request.rse}") as draw:
+                        job.run()
+                finally:
+                    outputs.write_table()
+                outputs.make_findable(talk)
+    if not job.report.is_clean or not outputs.is_clean:
         sys.exit(EXIT_SOME_FAILED)
 
 
@@ -106,19 +119,23 @@ def _request(paths: tuple[Path, ...], uploads: RucioUploads, options: dict[str, 
 
 
 class _Failures:
-    """The first files that did not get into the lake, to be named."""
+    """The first files that did not get into the lake, to be named; all fates go to the outputs."""
 
-    def __init__(self) -> None:
+    def __init__(self, outputs: UploadOutputs) -> None:
         self.first: list[Uploaded] = []
+        self._outputs = outputs
 
     def take(self, file: Uploaded) -> None:
         """Note a file's fate."""
+        self._outputs.take(file)
         if not file.fate.in_lake and file.fate is not UploadFate.PLANNED and len(self.first) < _NAMED:
             self.first.append(file)
 
 
 @contextmanager
-def _told(report: UploadReport, failures: _Failures, talk: Console, *, as_json: bool) -> Iterator[None]:
+def _told(
+    report: UploadReport, failures: _Failures, outputs: UploadOutputs, talk: Console, *, as_json: bool
+) -> Iterator[None]:
     """Print the report at the end; how the upload ended early belongs to it."""
     error: BaseException | None = None
     try:
@@ -126,9 +143,10 @@ def _told(report: UploadReport, failures: _Failures, talk: Console, *, as_json: 
     except BaseException as raised:  # noqa: BLE001 - whatever it is, it is raised again below the report
         error = raised
     if as_json:
-        click.echo(orjson.dumps(report.as_json() | ({"error": str(error) or "stopped"} if error else {})))
+        ended = {"error": str(error) or "stopped"} if error else {}
+        click.echo(orjson.dumps(report.as_json() | outputs.as_json() | ended))
     else:
-        for line in _lines(report, failures):
+        for line in (*_lines(report, failures), *outputs.lines()):
             talk.print(line, markup=False, highlight=False, soft_wrap=True)
         if isinstance(error, KeyboardInterrupt):
             talk.print("stopped: the same command goes on from here", markup=False)
