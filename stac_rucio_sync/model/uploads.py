@@ -63,6 +63,7 @@ class Uploaded:
     rse: str
     fate: UploadFate
     reason: str | None = None
+    """Of an uploaded file: why the RSE's first protocols did not take it, where it was another one that did."""
     bytes: int | None = None
     adler32: str | None = None
     md5: str | None = None

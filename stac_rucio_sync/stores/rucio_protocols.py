@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 import requests
 
@@ -43,6 +43,15 @@ _DOWN_SECONDS: Final = 20.0
 
 class DamagedError(Exception):
     """What arrived is not what was sent."""
+
+
+class Put(NamedTuple):
+    """A file that arrived."""
+
+    pfn: str
+    """The address that it was written to."""
+    passed_over: tuple[str, ...]
+    """Why protocols that come before in the RSE's order did not take it."""
 
 
 class StorageElement:
@@ -88,7 +97,7 @@ class StorageElement:
 
     # ------------------------------------------------------------------------------------------------------ sending
 
-    def put(self, file: Path, path: str, expected: Callable[[], Hashed], *, may_be_there: bool = False) -> str:
+    def put(self, file: Path, path: str, expected: Callable[[], Hashed], *, may_be_there: bool = False) -> Put:
         """Bring a file to its place, by the first protocol that takes it.
 
         Parameters
@@ -104,20 +113,21 @@ class StorageElement:
 
         Returns
         -------
-        str
-            The PFN that it was written to.
+        Put
+            The PFN that it was written to, and why protocols that come before did not take it.
 
         Raises
         ------
         RefusedError
             No protocol took it; the text has the reason of each.
         """
-        failures = []
-        for attributes in self._ordered("write"):
+        failures: list[str] = []
+        for attributes in self._ordered("write", failures):
             scheme = attributes["scheme"]
             try:
                 with self._protocol("write", attributes) as protocol:
-                    return self._put_by(protocol, file, path, expected, may_be_there=may_be_there)
+                    pfn = self._put_by(protocol, file, path, expected, may_be_there=may_be_there)
+                return Put(pfn, tuple(failures))
             except SyncError:
                 raise  # about the file itself
             except Exception as error:  # noqa: BLE001 - protocol classes are others' code and may raise anything
@@ -209,8 +219,8 @@ class StorageElement:
         RefusedError
             No protocol can.
         """
-        failures = []
-        for attributes in self._ordered("delete"):
+        failures: list[str] = []
+        for attributes in self._ordered("delete", failures):
             try:
                 with self._protocol("delete", attributes) as protocol:
                     protocol.delete(_pfn(protocol, path))
@@ -238,8 +248,8 @@ class StorageElement:
         RefusedError
             There is none that can be used here.
         """
-        failures = []
-        for attributes in self._ordered("write"):
+        failures: list[str] = []
+        for attributes in self._ordered("write", failures):
             try:
                 return _pfn(self._made("write", attributes), path)
             except Exception as error:  # noqa: BLE001 - as in `put`
@@ -248,11 +258,17 @@ class StorageElement:
 
     # -------------------------------------------------------------------------------------------------- protocols
 
-    def _ordered(self, operation: str) -> list[dict[str, Any]]:
-        found = protocols_for(self._settings, operation, self._domain)
-        # One that was not reached lately is left out for a while, so that it costs its time-out once and not per file.
+    def _ordered(self, operation: str, failures: list[str]) -> Iterator[dict[str, Any]]:
+        """Yield the protocols in their order; one that was not reached lately only where no other one did it."""
         now = time.monotonic()
-        return [one for one in found if self._down.get(one["scheme"], 0.0) < now] or found
+        found = protocols_for(self._settings, operation, self._domain)
+        left_out = [one for one in found if self._down.get(one["scheme"], 0.0) > now]
+        for one in found:
+            if one in left_out:
+                failures.append(f"{one['scheme']}: not reached a moment ago")
+            else:
+                yield one
+        yield from left_out  # it costs its time-out once in a while, not once a file
 
     def _made(self, operation: str, attributes: dict[str, Any]) -> Protocol:
         return make_protocol(

@@ -41,6 +41,8 @@ class Batch:
     sending: dict[Did, Future[Sent]] = field(default_factory=dict)
     present: list[Did] = field(default_factory=list)
     """Those that the lake has already."""
+    passed_over: dict[Did, str] = field(default_factory=dict)
+    """Why the RSE's first protocols did not take files that another one took."""
     metadata: dict[Did, Mapping[str, Any]] = field(default_factory=dict)
     """What the DIDs are to say of themselves."""
 
@@ -218,7 +220,10 @@ class BatchEffects:
         failures: dict[Did, Outcome] = {}
         for did, sending in batch.sending.items():
             try:
-                batch.hashed[did] = sending.result().hashed
+                sent = sending.result()
+                batch.hashed[did] = sent.hashed
+                if sent.passed_over:
+                    batch.passed_over[did] = "; ".join(sent.passed_over)
             except CancelledError:
                 del batch.entries[did]  # its fate is the next run's
             except (OSError, ChangedError, RefusedError, TransientError) as error:
@@ -249,7 +254,7 @@ class BatchEffects:
             if state != "AVAILABLE":
                 outcomes[did] = UploadFate.FAILED, f"Rucio shows its replica as {state or 'missing'}"
                 continue
-            outcomes[did] = _PRESENT if did in present else (UploadFate.UPLOADED, None)
+            outcomes[did] = _PRESENT if did in present else (UploadFate.UPLOADED, batch.passed_over.get(did))
             shown = held[did].pfns.get(self._request.rse, ())
             if shown:
                 pfns[did] = min(shown, key=readable_first)

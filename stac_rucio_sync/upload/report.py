@@ -47,6 +47,8 @@ class UploadReport:
         self.done_bytes += file.bytes or 0
         if file.fate is UploadFate.UPLOADED:
             self.sent_bytes += file.bytes or 0
+            if file.reason is not None:
+                self.remarks[f"sent by another protocol than the first ({file.reason[:200]})"] += 1
 
     def as_json(self) -> JsonObject:
         """Return the one object that ``--json`` prints."""

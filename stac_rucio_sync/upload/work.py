@@ -17,7 +17,7 @@ from stac_rucio_sync.errors import ItemError, SyncError
 from stac_rucio_sync.model import Hashed
 
 if TYPE_CHECKING:
-    from stac_rucio_sync.stores.rucio_protocols import StorageElement
+    from stac_rucio_sync.stores.rucio_protocols import Put, StorageElement
 
 BLOCK: Final = 1 << 20
 """Bytes that are read at a time."""
@@ -73,6 +73,8 @@ class Sent:
     pfn: str
     """The address that it was written to."""
     hashed: Hashed
+    passed_over: tuple[str, ...] = ()
+    """Why protocols that come before in the RSE's order did not take it."""
 
 
 def read(task: ReadTask) -> Hashed:
@@ -123,23 +125,23 @@ def send(task: SendTask) -> Sent:
     hashed = task.hashed
     if hashed is not None:
         known = hashed
-        pfn = element.put(task.file.path, task.target, lambda: known, may_be_there=task.may_be_there)
+        put = element.put(task.file.path, task.target, lambda: known, may_be_there=task.may_be_there)
     else:
-        pfn, hashed = _read_and_send(task, element)
+        put, hashed = _read_and_send(task, element)
     try:
         check_unchanged(task.file)
     except (ChangedError, OSError) as error:
         element.delete(task.target)
         raise ChangedError("it changed while it was sent") from error
-    return Sent(pfn, hashed)
+    return Sent(put.pfn, hashed, put.passed_over)
 
 
-def _read_and_send(task: SendTask, element: StorageElement) -> tuple[str, Hashed]:
+def _read_and_send(task: SendTask, element: StorageElement) -> tuple[Put, Hashed]:
     """Read for the checksums while a protocol class reads for itself: the disk gives each block once."""
     with ThreadPoolExecutor(1) as beside:
         reading = beside.submit(read, task.file)
-        pfn = element.put(task.file.path, task.target, reading.result)
-        return pfn, reading.result()
+        put = element.put(task.file.path, task.target, reading.result)
+        return put, reading.result()
 
 
 def discard(storage: Storage, target: str) -> str | None:

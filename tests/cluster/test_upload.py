@@ -112,5 +112,5 @@ def test_what_a_killed_attempt_left_is_replaced(
     for path in (folder, folder / left):
         shutil.chown(path, below.owner(), below.group())
     with closing(StorageElement(settings)) as storage:
-        assert storage.put(file, f"{scope}/part", lambda: hashed).startswith(scheme)
+        assert storage.put(file, f"{scope}/part", lambda: hashed).pfn.startswith(scheme)
     assert stored(folder) == {"part": hashed.md5}

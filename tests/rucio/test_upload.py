@@ -133,11 +133,13 @@ def rse_with(alice: Uploading) -> Any:
 def test_where_a_protocol_is_down_the_next_one_is_taken(alice: Uploading, rse_with: Any) -> None:
     rse = rse_with(("http", {"port": closed_port()}), ("file", {}))
     alice.write(**{f"f{number}": bytes([number]) * 1000 for number in range(5)})
-    alice.run(rse=rse)
+    job = alice.run(rse=rse)
     assert set(alice.told().values()) == {UploadFate.UPLOADED}
     did = alice.did("f3")
     (row,) = alice.root.send("list_replicas", [{"scope": did.scope, "name": did.name}], schemes=["file"])
     path = row["rses"][rse][0].removeprefix("file://localhost")
+    assert all((file.reason or "").startswith("http: ") for file in alice.fates)
+    assert sum(job.report.remarks.values()) == 5
     assert Path(path).read_bytes() == b"\x03" * 1000
     assert not [path for path in alice.stored() if path.name.endswith(".rucio.upload")]
 
@@ -147,6 +149,15 @@ def test_protocols_are_tried_strictly_in_their_order(alice: Uploading, rse_with:
     alice.write(a=b"1")
     alice.run(rse=rse)
     assert alice.told() == {"a": UploadFate.UPLOADED}
+    assert alice.reasons() == {"a": None}
+
+
+def test_webdav_takes_files_of_any_size_when_it_comes_first(alice: Uploading) -> None:
+    alice.write(empty=b"", small=b"1", larger=b"2" * 3_000_000)
+    alice.run()
+    assert alice.told() == dict.fromkeys(("empty", "small", "larger"), UploadFate.UPLOADED)
+    assert set(alice.reasons().values()) == {None}
+    assert (alice.content("empty"), alice.content("larger")) == (b"", b"2" * 3_000_000)
 
 
 def test_where_no_protocol_takes_a_file_nothing_of_it_stays_and_each_reason_is_told(

@@ -23,7 +23,7 @@ def run(lake: RunningLake, folder: Path, *arguments: str) -> tuple[int, dict[str
         "XDG_STATE_HOME": str(folder / "state"),
         "XDG_CACHE_HOME": str(folder / "cache"),
     }
-    command = [sys.executable, "-m", "stac_rucio_sync", "upload", *arguments]
+    command = [str(Path(sys.executable).with_name("stac-rucio-sync")), "upload", *arguments]
     ended = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=100, check=False
     )
