@@ -44,6 +44,16 @@ class Subject:
     """Files that no replica accounts for are dark: all replicas that could are looked at."""
     deletable: bool = True
     """The RSE is not closed for deleting."""
+    closed: dict[str, str] = field(default_factory=dict)
+    """Folders that could not be listed, with the reason."""
+
+    def why_unseen(self, path: str | None) -> str | None:
+        """Return why a file would not be seen if it were there; None: it would."""
+        above = (path or "").split("/")[:-1]
+        return next(
+            (self.closed[folder] for end in range(len(above)) if (folder := "/".join(above[: end + 1])) in self.closed),
+            None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +150,8 @@ class Examiner:
                 examined.append(Examined(one, Fate.UNDER_WAY))
             elif isinstance(found, str):
                 examined.append(_unchecked(one, found))
+            elif found is None and (closed := subject.why_unseen(one.path)) is not None:
+                examined.append(_unchecked(one, closed))
             elif one.state != "AVAILABLE":
                 copying.append((one, found))
             elif (fate := comparison.compared(one, found)) is Fate.SAME:

@@ -111,6 +111,7 @@ class StorageAudit:
             return
 
         def unreadable(folder: str, why: str) -> None:
+            subject.closed[folder] = f"its folder cannot be listed: {why}"
             subject.report.remarks[
                 f"the folder {folder} cannot be listed, so dark files in it are not seen: {why}"
             ] += 1
