@@ -12,6 +12,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -60,6 +61,7 @@ class RangeFile(io.RawIOBase):
         super().__init__()
         self.fault: CutError | None = None
         self.read_so_far = 0
+        self._most = limits.read_bytes
         self._limits = limits
         self._place = place
         self._until = time.monotonic() + limits.seconds
@@ -117,6 +119,13 @@ class RangeFile(io.RawIOBase):
         self._position = start + done
         return done
 
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read bytes, no more than there are: what a broken file says of its length takes no memory."""
+        left = max(self.size - self._position, 0)
+        into = bytearray(left if size is None or size < 0 else min(size, left))
+        self.readinto(into)
+        return bytes(into)
+
     def close(self) -> None:
         """Close it and the connections to its place."""
         if not self.closed:
@@ -125,6 +134,16 @@ class RangeFile(io.RawIOBase):
             self._place.close()
             self._blocks.clear()
         super().close()
+
+    @contextmanager
+    def no_more_than(self, length: int) -> Iterator[None]:
+        """Let so many bytes be fetched at most until the block ends."""
+        before = self._most
+        self._most = min(before, self.read_so_far + length)
+        try:
+            yield
+        finally:
+            self._most = before
 
     # ---------------------------------------------------------------------------------------------------- ranges
 
@@ -154,20 +173,50 @@ class RangeFile(io.RawIOBase):
             for future in under_way:
                 future.cancel()
 
+    def prepare(self, wanted: Iterable[tuple[int, int]]) -> None:
+        """Fetch the blocks of ranges (start, stop) that will be read next, several at a time.
+
+        All together they should be shorter than what is kept: `KEPT` blocks.
+
+        Raises
+        ------
+        CutError
+            They cannot be fetched, or no more may be.
+        """
+        numbers = {n for start, stop in wanted for n in range(start // BLOCK, -(-min(stop, self.size) // BLOCK))}
+        missing = sorted(numbers - self._blocks.keys())
+        runs: list[list[int]] = []
+        for number in missing:
+            if runs and runs[-1][1] == number and number - runs[-1][0] < AHEAD // BLOCK:
+                runs[-1][1] = number + 1
+            else:
+                runs.append([number, number + 1])
+        ranges = [(first * BLOCK, min(end * BLOCK, self.size)) for first, end in runs]
+        for (first, _), fetched in zip(runs, self.ranges(ranges), strict=True):
+            self._keep(first, fetched)
+
     def _lanes(self) -> ThreadPoolExecutor:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(LANES, thread_name_prefix="ranges")
         return self._pool
 
-    def _fetch(self, start: int, stop: int) -> bytes:
+    def check_time(self) -> None:
+        """Check that there is time left for it.
+
+        Raises
+        ------
+        UnavailableError
+            There is none.
+        """
         if time.monotonic() > self._until:
             raise UnavailableError(f"{self.name} could not be read within {self._limits.seconds:g} seconds")
+
+    def _fetch(self, start: int, stop: int) -> bytes:
+        self.check_time()
         with self._lock:
             self.read_so_far += stop - start
-            if self.read_so_far > self._limits.read_bytes:
-                raise LimitError(
-                    f"more than {self._limits.read_bytes} bytes of {self.name} would have to be read for this"
-                )
+            if self.read_so_far > self._most:
+                raise LimitError(f"more of {self.name} would have to be read for this than may be")
         return self._place.fetch(start, stop, self._until)
 
     # ---------------------------------------------------------------------------------------------------- blocks
