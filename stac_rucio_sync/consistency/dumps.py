@@ -68,10 +68,9 @@ class Dump:
             raise FatalError(f"the dump {self._file} cannot be read to its end: {error}") from error
 
     def _opened(self) -> BinaryIO:
-        file = self._file.open("rb")
-        packed = file.read(len(_GZIP)) == _GZIP
-        file.seek(0)
-        return cast("BinaryIO", gzip.open(file)) if packed else file
+        with self._file.open("rb") as file:
+            packed = file.read(len(_GZIP)) == _GZIP
+        return cast("BinaryIO", gzip.open(self._file)) if packed else self._file.open("rb")
 
     def _path(self, text: str, number: int) -> str:
         if "://" in text:
