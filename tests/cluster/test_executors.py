@@ -8,7 +8,9 @@ import time
 from concurrent.futures import wait
 from pathlib import Path
 
+import dask
 import pytest
+import trustme
 
 from stac_rucio_sync import executors
 from stac_rucio_sync.errors import FatalError, TransientError, UsageError
@@ -82,6 +84,8 @@ def test_a_cluster_without_workers_is_waited_for_only_so_long(tmp_path: Path) ->
             with open_executor(1, cluster.address, Dask(wait=0.5)):
                 pass
         worker = cluster.start_worker()
+        with open_executor(1, cluster.address):
+            pass
         with open_executor(1, cluster.address, Dask(wait=1)) as executor:
             call = executor.submit(calls.process_after, 60.0)
             worker.kill()
@@ -126,3 +130,23 @@ def test_what_is_no_cluster_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(UsageError, match=r"stac-rucio-sync\[dask\]"), open_executor(1, "tcp://127.0.0.1:1"):
         pass
+
+
+def test_a_cluster_with_tls_answers_who_has_its_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client's keys are named where Dask looks for them: its configuration."""
+    authority, files = trustme.CA(), {name: tmp_path / f"{name}.pem" for name in ("ca-file", "cert", "key")}
+    certificate = authority.issue_cert("127.0.0.1")
+    authority.cert_pem.write_to_path(files["ca-file"])
+    certificate.cert_chain_pems[0].write_to_path(files["cert"])
+    certificate.private_key_pem.write_to_path(files["key"])
+    keys = tuple(part for name, path in files.items() for part in (f"--tls-{name}", str(path)))
+    with dask_cluster(tmp_path, workers=1, keys=keys) as cluster:
+        assert cluster.address.startswith("tls://")
+        with pytest.raises(UsageError, match="TLS"), open_executor(1, cluster.address):
+            pass
+        named = {"ca-file": files["ca-file"], "client.cert": files["cert"], "client.key": files["key"]}
+        with (
+            dask.config.set({f"distributed.comm.tls.{name}": str(path) for name, path in named.items()}),
+            open_executor(1, cluster.address) as executor,
+        ):
+            assert executor.submit(calls.process_after, 0.0).result(timeout=60) == cluster.workers[0].pid

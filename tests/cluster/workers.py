@@ -24,6 +24,8 @@ class DaskCluster:
     folder: Path
     allowed_failures: int
     """How often a call is tried again whose worker died."""
+    keys: tuple[str, ...] = ()
+    """Options that name the keys of TLS."""
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
@@ -44,8 +46,9 @@ class DaskCluster:
         return self.processes[1:]
 
     def start_scheduler(self) -> None:
+        protocol = ("--protocol", "tls", *self.keys) if self.keys else ()
         options = ("--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(self.file), "--no-show")
-        self._start("scheduler", *options)
+        self._start("scheduler", *options, *protocol)
         until = time.monotonic() + _SECONDS
         while not (self.file.exists() and self.file.read_text().endswith("}")):
             assert time.monotonic() < until, "the Dask scheduler does not start"
@@ -55,7 +58,8 @@ class DaskCluster:
     def start_worker(self, *, path: Path = ROOT) -> subprocess.Popen[bytes]:
         """Start a worker of two threads, which sees ``path`` before what is installed."""
         options = ("--host", "127.0.0.1", "--nthreads", "2", "--no-nanny", "--local-directory", str(self.folder))
-        return self._start("worker", "--scheduler-file", str(self.file), "--no-dashboard", *options, path=path)
+        found = ("--scheduler-file", str(self.file), "--no-dashboard", *self.keys)
+        return self._start("worker", *found, *options, path=path)
 
     def _start(self, *arguments: str, path: Path = ROOT) -> subprocess.Popen[bytes]:
         environment = {
@@ -76,9 +80,11 @@ class DaskCluster:
 
 
 @contextmanager
-def dask_cluster(folder: Path, workers: int = 2, allowed_failures: int = 3) -> Iterator[DaskCluster]:
+def dask_cluster(
+    folder: Path, workers: int = 2, allowed_failures: int = 3, keys: tuple[str, ...] = ()
+) -> Iterator[DaskCluster]:
     """Run a scheduler and workers of two threads each; none is started again when it dies."""
-    cluster = DaskCluster(folder, allowed_failures)
+    cluster = DaskCluster(folder, allowed_failures, keys)
     try:
         cluster.start_scheduler()
         for _ in range(workers):
