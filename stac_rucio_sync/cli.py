@@ -57,6 +57,11 @@ COMMANDS: Final[Mapping[str, Place]] = {
         "upload",
         "Bring the files at PATH into the lake: registered, sent, verified, each with one fate.",
     ),
+    "path": Place(
+        "stac_rucio_sync.commands.path",
+        "path",
+        "Say where the file DID (scope:name) lies below the prefix of an RSE, and why there.",
+    ),
     "serve": Place(
         "stac_rucio_sync.commands.serve",
         "serve",

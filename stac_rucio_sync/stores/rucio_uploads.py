@@ -62,14 +62,25 @@ class RucioUploads:
         UsageError
             There is none of this name, or it cannot be written to.
         """
-        try:
-            said: dict[str, Any] = self._calls.send("get_rse", rse)
-        except RefusedError as error:
-            raise UsageError(f"there is no RSE {rse} in Rucio: {error}") from error
+        said = self.told_of(rse)
         if not said.get("availability_write", True):
             raise UsageError(f"{rse} is closed for writing")
         if said.get("sign_url"):
             raise UsageError(f"{rse} takes signed addresses only ({said['sign_url']}), which an upload cannot make")
+        return said
+
+    def told_of(self, rse: str) -> dict[str, Any]:
+        """Return what Rucio says of an RSE, whether or not it can be written to.
+
+        Raises
+        ------
+        UsageError
+            There is none of this name.
+        """
+        try:
+            said: dict[str, Any] = self._calls.send("get_rse", rse)
+        except RefusedError as error:
+            raise UsageError(f"there is no RSE {rse} in Rucio: {error}") from error
         return said
 
     def attributes(self, rse: str) -> dict[str, Any]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rucio_policy.paths import BY_NAME, PARENT_DATASET, md5_of, parent_dataset
-from stac_rucio_sync.errors import UsageError
+from stac_rucio_sync.errors import RefusedError, UsageError
 from stac_rucio_sync.model import Did
 from stac_rucio_sync.stores.rucio_uploads import RucioUploads
 
@@ -39,7 +39,7 @@ class FilePath:
     rse : str or None
         Where, when an RSE was asked for.
     pfn : str or None
-        Its address there, by the RSE's first protocol for writing.
+        Its address there: the one that Rucio lists, else that of the RSE's first protocol for writing.
     """
 
     did: Did
@@ -122,29 +122,41 @@ def path_at(uploads: RucioUploads, rse: str, did: Did, dataset: Did | None = Non
     Raises
     ------
     UsageError
-        There is no such RSE, it cannot be written to, or the path cannot be told without a dataset.
+        There is no such RSE, or the path cannot be told without a dataset.
     """
-    from stac_rucio_sync.stores.rucio_protocols import StorageElement  # noqa: PLC0415 - Rucio is imported when used
-
-    settings = uploads.storage(rse)
+    settings = uploads.told_of(rse)
     algorithm = algorithm_of(settings, uploads.attributes(rse))
-    element = StorageElement(settings)
     if settings["deterministic"]:
         why = f"{rse} is deterministic and names its algorithm: {algorithm}"
         if algorithm in BY_NAME:
-            placed = path_by(algorithm, did)
-        else:
-            path = uploads.paths(rse, settings, [did])[did]
-            placed = FilePath(did, path, algorithm, (f"{algorithm} is known to the server only, which was asked",))
-        return _at(placed, rse, element.pfn_of(placed.path.lstrip("/")), why)
+            return _at(settings, path_by(algorithm, did), why)
+        path = uploads.paths(rse, settings, [did])[did]
+        return _at(settings, FilePath(did, path, algorithm, ("only the server knows it, and was asked",)), why)
     held = uploads.held([did]).get(did)
     kept = held.pfns.get(rse) if held else None
     if kept:
-        pfn = element.pfn_of("")
-        path = next((one.removeprefix(pfn) for one in kept if one.startswith(pfn)), _below(kept[0], settings))
-        return FilePath(did, path, None, (f"{rse} is not deterministic: Rucio keeps the path",), rse, kept[0])
-    why = f"{rse} is not deterministic, and has no replica of {did} yet: a new one would lie by its dataset"
-    placed = path_by(PARENT_DATASET, did, dataset)
+        because = (f"{rse} is not deterministic: Rucio keeps the path",)
+        return FilePath(did, _below_prefix(kept[0], settings), None, because, rse, kept[0])
+    why = f"{rse} is not deterministic and has no replica of {did}: an upload would name its place by its dataset"
     if algorithm != PARENT_DATASET:
-        why += f" (transfers of Rucio's are named by {algorithm} there)"
-    return _at(placed, rse, element.pfn_of(placed.path.lstrip("/")), why)
+        why += f", a transfer of Rucio's by {algorithm}"
+    return _at(settings, path_by(PARENT_DATASET, did, dataset), why)
+
+
+def _at(settings: Mapping[str, Any], placed: FilePath, why: str) -> FilePath:
+    """Give a path the RSE that it is at, and its address there."""
+    from stac_rucio_sync.stores.rucio_protocols import StorageElement  # noqa: PLC0415 - Rucio is imported when used
+
+    try:
+        pfn = StorageElement(settings).pfn_of(placed.path.lstrip("/"))
+    except RefusedError:
+        pfn = None
+    return replace(placed, rse=settings["rse"], pfn=pfn, because=(why, *placed.because))
+
+
+def _below_prefix(pfn: str, settings: Mapping[str, Any]) -> str:
+    """Return what stands behind an RSE's prefix in an address."""
+    path = "/" + pfn.partition("://")[2].partition("/")[2]
+    prefixes = {"/" + protocol["prefix"].strip("/") + "/" for protocol in settings["protocols"]}
+    prefix = max((one for one in prefixes if path.startswith(one)), key=len, default="/")
+    return "/" + path.removeprefix(prefix).lstrip("/")
