@@ -12,7 +12,7 @@ TESTS ?= tests
 WORKERS ?= 2
 PYTEST := $(BIN)/pytest
 
-.PHONY: help install system demo test test-slow test-faults test-unit test-pgstac test-slurm bench lint format clean
+.PHONY: help install system demo test test-slow test-faults test-unit test-pgstac test-butler test-slurm bench lint format clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ test-unit: install  ## Only the pure tests, in seconds
 test-pgstac: system install  ## Opt-in: sources on a real pgstac server (installs PostGIS)
 	@scripts/system-packages.sh pgstac
 	@STAC_RUCIO_SYNC_PGSTAC=1 $(PYTEST) tests/pgstac
+
+test-butler: system install  ## Opt-in: a real Data Butler takes what an upload leaves (400 MB of packages)
+	@STAC_RUCIO_SYNC_BUTLER=1 $(PYTEST) tests/butler
 
 test-slurm: system install  ## Opt-in: workers in the jobs of a real SLURM (installs it)
 	@scripts/system-packages.sh slurm
