@@ -36,7 +36,8 @@ class Planted:
 
     @property
     def folder(self) -> Path:
-        return Path(self.lake.facts["rses"][SHARED_BY]["folder"]) / self.rse
+        rses = self.lake.facts["rses"]
+        return Path(rses[self.rse]["folder"]) if self.rse in rses else Path(rses[SHARED_BY]["folder"]) / self.rse
 
     def did(self, name: str) -> Did:
         return Did(self.scope, name)
