@@ -18,6 +18,8 @@ from stac_rucio_sync.stores.multistatus import ASKED, MalformedError, Resource, 
 from stac_rucio_sync.stores.storage import BLOCK_BYTES, Unreadable, confined, hashed
 
 ATTEMPTS: Final = 4
+_PAUSE = 0.5
+"""Seconds before the second attempt, doubled before each further one."""
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -163,7 +165,7 @@ def _again() -> Retrying:
     return Retrying(
         retry=retry_if_exception_type(TransientError),
         stop=stop_after_attempt(ATTEMPTS),
-        wait=wait_exponential(multiplier=0.5, max=10) + wait_random(0, 0.5),
+        wait=wait_exponential(multiplier=_PAUSE, max=10) + wait_random(0, _PAUSE),
         reraise=True,
     )
 

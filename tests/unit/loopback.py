@@ -66,7 +66,7 @@ def serving(answer: Callable[[Asked], Answer]) -> Iterator[Loopback]:
                 parts.path,
                 dict(parse_qsl(parts.query)),
                 dict(self.headers),
-                json.loads(text) if text else None,
+                text if text.startswith(b"<") else json.loads(text) if text else None,
             )
             asked.append(one)
             sent = answer(one)
@@ -82,7 +82,7 @@ def serving(answer: Callable[[Asked], Answer]) -> Iterator[Loopback]:
             if self.command != "HEAD":
                 self.wfile.write(sent.body if sent.cut is None else sent.body[: sent.cut])
 
-        do_GET = do_HEAD = do_POST = _serve  # noqa: N815 - names of http.server
+        do_GET = do_HEAD = do_POST = do_PROPFIND = do_DELETE = _serve  # noqa: N815 - names of http.server
 
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
