@@ -287,6 +287,16 @@ def test_an_rse_that_is_told_its_paths(rse_with: Callable[..., Planted]) -> None
     assert report["counts"]["same"] == 1
 
 
+def test_an_rse_that_is_only_written_to(rse_with: Callable[..., Planted]) -> None:
+    """Rucio shows no address of its replicas; their places follow from its naming."""
+    planted = rse_with("file", domains={domain: {"write": 1, "delete": 1} for domain in ("lan", "wan")})
+    planted.plant("good")
+    planted.register("missing", b"missing")
+    told, report = planted.found(*NOW, "--checksums", "all")
+    assert told == {"missing": ("+", "missing")}
+    assert report["counts"] == {"same": 1, "missing": 1, "known": 1}
+
+
 def test_several_rses_in_one_audit(rse_with: Callable[..., Planted]) -> None:
     one, other = rse_with("file"), rse_with("http")
     for planted in (one, other):
