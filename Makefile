@@ -12,7 +12,7 @@ TESTS ?= tests
 WORKERS ?= 2
 PYTEST := $(BIN)/pytest
 
-.PHONY: help install system demo test test-slow test-faults test-unit test-pgstac test-butler test-slurm bench lint format clean
+.PHONY: help install system demo test test-slow test-faults test-unit test-pgstac test-butler test-slurm bench lint docs format clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ lint: install  ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+docs: install  ## The documentation as a site in build/docs; any warning is an error
+	@$(BIN)/mkdocs build --quiet --strict
 
 format: install  ## Put the code into the one format
 	@$(BIN)/ruff check --fix .
