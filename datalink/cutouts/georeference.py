@@ -27,8 +27,10 @@ from datalink.cutouts.errors import LimitError, RequestError
 
 _EARTH = (6.3e6, 6.45e6)
 """Metres; an ellipsoid whose radius lies between is one of Earth's."""
-_MOST_POINTS = 2000
+_MOST_POINTS = 1000
 """Ground control points: the time to solve a spline grows with their third power."""
+_STEP = 8.0
+"""Pixels between the points at which a spline is asked for many of them."""
 _MOST_TURNS = 1.5
 """Times that a map may go round its body."""
 _STRAY = 0.01
@@ -66,6 +68,10 @@ class Georeference(ABC):
 
         Columns and rows are of shapes that go together, and so are the results.
         """
+
+    def grid(self, columns: Numbers, rows: Numbers) -> tuple[Numbers, Numbers]:
+        """Return longitudes and latitudes where columns and rows meet, in two arrays of shape (rows, columns)."""
+        return self.positions(columns[None, :], rows[:, None])
 
     def seam(self, area: Area) -> float:
         """Return the longitude at which those of an area begin to be counted."""
@@ -132,25 +138,44 @@ class _Spline(Georeference):
 
     def __init__(self, points: list[Any], projection: pyproj.Transformer, size: tuple[int, int]) -> None:
         self.size = size
-        self._points = points
+        self._spline = GCPTransformer(points, tps=True)
         self._projection = projection
         self._far = _STRAY * max(np.ptp([point.x for point in points]), np.ptp([point.y for point in points]))
 
     def pixels(self, lon: Numbers, lat: Numbers) -> tuple[Numbers, Numbers]:
         x, y = self._projection.transform(lon, lat)
-        with GCPTransformer(self._points, tps=True) as spline:
-            rows, columns = spline.rowcol(x, y, op=np.positive)
-            back_x, back_y = spline.xy(rows, columns, offset="ul")
+        rows, columns = self._spline.rowcol(x, y, op=np.positive)
+        back_x, back_y = self._spline.xy(rows, columns, offset="ul")
         # Far from its points a spline folds over; what it puts onto the raster from there does not belong to it.
-        stray = ~(np.hypot(back_x - x, back_y - y) < self._far)
+        with np.errstate(invalid="ignore", over="ignore"):
+            stray = ~(np.hypot(back_x - x, back_y - y) < self._far)
         return np.where(stray, np.nan, columns), np.where(stray, np.nan, rows)
 
     def positions(self, columns: Numbers, rows: Numbers) -> tuple[Numbers, Numbers]:
-        columns, rows = np.broadcast_arrays(columns, rows)
-        with GCPTransformer(self._points, tps=True) as spline:
-            x, y = map(np.asarray, spline.xy(rows.ravel(), columns.ravel(), offset="ul"))
-        lon, lat = self._projection.transform(x.reshape(rows.shape), y.reshape(rows.shape), direction="INVERSE")
+        lon, lat = self._projection.transform(*self._coordinates(columns, rows), direction="INVERSE")
         return lon, lat
+
+    def grid(self, columns: Numbers, rows: Numbers) -> tuple[Numbers, Numbers]:
+        """Between every `_STEP`-th pixel straight: a spline takes its time for each point, and bends slowly."""
+        across, down = (np.arange(side[0], side[-1] + _STEP, _STEP) for side in (columns, rows))
+        coarse = self._coordinates(across[None, :], down[:, None])
+        x, y = (_between(_between(part, down, rows).T, across, columns).T for part in coarse)
+        lon, lat = self._projection.transform(x, y, direction="INVERSE")
+        return lon, lat
+
+    def _coordinates(self, columns: Numbers, rows: Numbers) -> tuple[Numbers, Numbers]:
+        columns, rows = np.broadcast_arrays(columns, rows)
+        x, y = self._spline.xy(rows.ravel(), columns.ravel(), offset="ul")
+        return np.reshape(x, rows.shape), np.reshape(y, rows.shape)
+
+
+def _between(values: Numbers, at: Numbers, wanted: Numbers) -> Numbers:
+    """Interpolate along the first axis, whose places are `_STEP` apart."""
+    place = (wanted - at[0]) / _STEP
+    first = np.minimum(place.astype(int), len(at) - 2)
+    part = (place - first)[:, None]
+    between: Numbers = (1.0 - part) * values[first] + part * values[first + 1]
+    return between
 
 
 def georeference_of(dataset: Any) -> Georeference:  # noqa: ANN401 - rasterio ships no types
@@ -240,7 +265,7 @@ def _cylinder(flat: _Projected) -> Georeference:
 
 
 def _applied(transform: Affine, x: Numbers, y: Numbers) -> tuple[Numbers, NDArray[np.float64]]:
-    with np.errstate(invalid="ignore"):  # infinite times nothing, off the body
+    with np.errstate(invalid="ignore", over="ignore"):  # infinite times nothing, off the body
         return (
             transform.a * x + transform.b * y + transform.c,
             transform.d * x + transform.e * y + transform.f,

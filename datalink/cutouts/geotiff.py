@@ -5,24 +5,22 @@ A box gives the smallest window of whole pixels; of a polygon or circle those pi
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import numpy as np
-import rasterio
 from affine import Affine
+from numpy.typing import NDArray
 from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import RasterioError
 from rasterio.windows import Window as Pixels
 
 from datalink.cutouts.contract import Cutout, Limits
-from datalink.cutouts.errors import CutError, LimitError
 from datalink.cutouts.parts import Part, check_limits, part_of
 from datalink.cutouts.reading import RangeFile
 from datalink.cutouts.region import Cutting
+from datalink.cutouts.spool import Spool
 from datalink.cutouts.virtual import opened
 from datalink.cutouts.windows import Window
 
@@ -31,7 +29,6 @@ _TILE: Final = 512
 """Pixels, the side of a cut-out's tiles."""
 _AT_ONCE: Final = 32 * 2**20
 """Bytes that are read, and so asked of a server in one go."""
-_CHUNK: Final = 2**20
 _OF_THE_WHOLE: Final = ("STATISTICS_", "OVR_RESAMPLING_ALG", "AREA_OR_POINT")
 """Beginnings of tags that do not hold for a part, or are written in their own way."""
 
@@ -63,25 +60,28 @@ def cut_geotiff(file: RangeFile, wanted: Cutting, did: str, limits: Limits) -> C
     FileError
         The file is no GeoTIFF file, is broken, or ends too early.
     """
-    with opened(file) as dataset:
-        part = part_of(dataset, wanted)
-        check_limits(part, limits)
-        made = _made(part, did)
-    length = made.seek(0, 2)
-    if length > limits.output_bytes:
-        made.close()
-        raise LimitError(f"the cut-out has {length} bytes; at most {limits.output_bytes} are given")
-    return Cutout(MEDIA_TYPE, length, _sent(made))
+    spool = Spool()
+    try:
+        with opened(file) as dataset:
+            part = part_of(dataset, wanted)
+            check_limits(part, limits)
+            _write(part, spool, did)
+    except BaseException:
+        spool.close()
+        raise
+    return Cutout(MEDIA_TYPE, spool.length, spool.sent())
 
 
-def _made(part: Part, did: str) -> IO[bytes]:
-    """Write the cut-out and return it open; its name is gone by then."""
-    with tempfile.TemporaryDirectory(prefix="cutout-") as folder:
-        path = Path(folder, "cutout.tif")
-        with _Writer(part, path, did) as writer:
-            for columns, rows in _tiles(part):
-                writer.copy(columns, rows)
-        return path.open("rb")
+def _write(part: Part, spool: Spool, did: str) -> None:
+    marking = _Marking(part)
+    with spool.written(**_profile(part)) as made:
+        _describe(part, made, did)
+        for columns, rows in _tiles(part):
+            place = Pixels(columns.start, rows.start, len(columns), len(rows))
+            pixels, valid = marking.read(columns, rows)
+            made.write(pixels, window=place)
+            if marking.masks:
+                made.write_mask(valid, window=place)
 
 
 def _tiles(part: Part) -> Iterator[tuple[range, range]]:
@@ -96,47 +96,27 @@ def _tiles(part: Part) -> Iterator[tuple[range, range]]:
             )
 
 
-def _sent(made: IO[bytes]) -> Iterator[bytes]:
-    with made:
-        made.seek(0)
-        while piece := made.read(_CHUNK):
-            yield piece
+class _Marking:
+    """Reads pixels, and marks those that are not wanted in the file's own way."""
 
-
-class _Writer:
-    """Writes the pixels of a part, and marks those that are not wanted in the file's own way."""
-
-    def __init__(self, part: Part, path: Path, did: str) -> None:
+    def __init__(self, part: Part) -> None:
         flags = part.dataset.mask_flag_enums[0]
         self._part = part
         self._nodata = _fitting(part.dataset)
-        self._has_alpha = ColorInterp.alpha in part.dataset.colorinterp
         self._has_mask = MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
-        self._masks = self._has_mask or (part.has_holes and self._nodata is None and not self._has_alpha)
-        self._made = rasterio.open(path, "w", **_profile(part))
-        _describe(part, self._made, did)
+        has_alpha = ColorInterp.alpha in part.dataset.colorinterp
+        self.masks = self._has_mask or (part.has_holes and self._nodata is None and not has_alpha)
 
-    def __enter__(self) -> _Writer:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._made.close()
-
-    def copy(self, columns: range, rows: range) -> None:
-        """Copy pixels, given by columns and rows of the cut-out."""
-        part, place = self._part, Pixels(columns.start, rows.start, len(columns), len(rows))
+    def read(self, columns: range, rows: range) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+        """Return pixels, given by columns and rows of the cut-out, and their mask."""
+        part = self._part
         pixels = part.values(columns, rows)
         valid = part.mask(columns, rows) if self._has_mask else np.full(pixels.shape[1:], 255, dtype=np.uint8)
         if part.has_holes:
             gone = part.unwanted(np.array(columns) + 0.5, np.array(rows) + 0.5)
             pixels[:, gone] = 0 if self._nodata is None else self._nodata
             valid[gone] = 0
-        try:
-            self._made.write(pixels, window=place)
-            if self._masks:
-                self._made.write_mask(valid, window=place)
-        except RasterioError as error:
-            raise CutError(f"the cut-out could not be written: {error}") from error
+        return pixels, valid
 
 
 def _fitting(dataset: Any) -> float | None:  # noqa: ANN401 - rasterio ships no types
@@ -180,7 +160,7 @@ def _describe(part: Part, made: Any, did: str) -> None:  # noqa: ANN401 - as abo
     dataset = part.dataset
     points, system = dataset.gcps
     if points:
-        made.gcps = ([_moved(point, part.window) for point in points], system)
+        made.gcps = ([_moved(point, part.window) for point in points], system or CRS())
     made.colorinterp = dataset.colorinterp
     made.scales, made.offsets, made.units = dataset.scales, dataset.offsets, dataset.units
     made.descriptions = dataset.descriptions

@@ -91,7 +91,7 @@ class Part:
             gone[:, here] = False
             if self.shape is not None and self.georeference is not None:
                 across = columns[here] - piece.offset + piece.column
-                lon, lat = self.georeference.positions(across[None, :], rows[:, None] + self.window.row)
+                lon, lat = self.georeference.grid(across, rows + self.window.row)
                 with np.errstate(invalid="ignore"):
                     gone[:, here] = ~self.shape.holds(lon, lat)
         return gone

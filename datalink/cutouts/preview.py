@@ -68,7 +68,7 @@ def png_of_geotiff(file: RangeFile, wanted: Cutting, limits: Limits) -> Cutout:
     with opened(file) as dataset:
         part = part_of(dataset, wanted)
         fewer = max(1.0, max(part.window.width, part.window.height) / LONGEST)
-        check_limits(part, limits, max((step for step in dataset.overviews(1) if step <= fewer), default=1))
+        check_limits(part, limits, max((step for step in dataset.overviews(1) if 1 <= step <= fewer), default=1))
         picture = _picture_of(part, fewer)
     return _png(picture)
 
@@ -122,7 +122,8 @@ def _picture_of(part: Part, fewer: float) -> Picture:
     if is_palette:
         return _coloured(values[0], dataset.colormap(bands[0]), opaque)
     if len(bands) == 1 or values.dtype != np.uint8:
-        values = np.abs(values) if np.iscomplexobj(values) else values.astype(np.float64)
+        with np.errstate(invalid="ignore"):  # signalling NaN
+            values = (np.abs(values) if np.iscomplexobj(values) else values).astype(np.float64)
         opaque &= np.isfinite(values).all(axis=0)
         low, high = _ground_range(values[:, opaque].ravel(), has_nodata=not opaque.all())
         values = _levels(values, low, high, soften=False)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import rasterio
+from rasterio._err import CPLE_BaseError  # GDAL's errors, which come through where rasterio has no word for them
 from rasterio.abc import MultiByteRangeResourceContainer
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
@@ -137,7 +138,7 @@ def opened(file: RangeFile) -> Iterator[Any]:
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with rasterio.open(_NAME, driver="GTiff", opener=source) as dataset:
                 yield dataset
-    except (RasterioError, CutError) as error:
+    except (RasterioError, CPLE_BaseError, UnicodeDecodeError, CutError) as error:
         if source.fault is not None:
             raise source.fault from error
         if isinstance(error, CutError):
