@@ -57,9 +57,15 @@ class Findable:
             self._collection_is_new(repository)
 
     def documents(self, paths: Sequence[Path]) -> Callable[[Path], bool]:
-        """Return what tells which files below some paths are STAC documents, so that they are not uploaded."""
-        found = {os.fsencode(os.path.abspath(file)) for path in paths for file in self._documents_of(path)}  # noqa: PTH100 - resolve() would replace links
-        return lambda path: os.fsencode(path) in found
+        """Return what tells which files below some paths are STAC documents, or of the catalogue itself."""
+        found = {_absolute(file) for path in paths for file in self._documents_of(path)}
+        own = _absolute(self._place) + b"/"
+
+        def is_document(path: Path) -> bool:
+            name = os.fsencode(path)
+            return name in found or name.startswith(own)
+
+        return is_document
 
     def _documents_of(self, path: Path) -> Iterator[Path]:
         module = self._processor.module
@@ -139,6 +145,11 @@ class Findable:
             return False
         is_sent = lookup(file) is not None
         return is_sent if hasattr(self._processor.module, "documents") else not is_sent
+
+
+def _absolute(path: Path) -> bytes:
+    """Return a path as files are found: links in it stay."""
+    return os.fsencode(os.path.abspath(path))  # noqa: PTH100 - resolve() would replace links
 
 
 class _Chosen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,8 @@ class Outputs:
         if options.table is None and (options.table_template is not None or options.table_columns):
             raise UsageError("columns are of a table: name its file with --table")
         self._options = options
+        own = (options.report, options.table)
+        self._own = {os.path.abspath(one) for one in own if one is not None}  # noqa: PTH100 - as files are found
         self._relative = Relative(paths)
         self._is_document = is_document
         self._template = None if options.table_template is None else PathTemplate(options.table_template)
@@ -81,12 +84,7 @@ class Outputs:
 
     def skip(self, path: Path) -> bool:
         """Tell whether a file is here for others, or is this upload's own, and is not uploaded itself."""
-        own = (self._options.report, self._options.table)
-        return (
-            self._metadata.is_about_others(path)
-            or self._is_document(path)
-            or any(one is not None and path.name == one.name and path == one.absolute() for one in own)
-        )
+        return str(path) in self._own or self._metadata.is_about_others(path) or self._is_document(path)
 
     def metadata(self, path: Path) -> dict[str, Any]:
         """Return what the DID of a file is to say of itself.

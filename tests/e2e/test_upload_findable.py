@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,8 +48,8 @@ class Bench:
         named = {"rse": RSE, "scope": self.scope} | options
         return self.run("upload", *map(str, paths), *(f"--{key.replace('_', '-')}={named[key]}" for key in named))
 
-    def stac(self, identifier: str) -> dict[str, Any]:
-        with Repository(self.catalog) as repository:
+    def stac(self, identifier: str, catalog: Path | None = None) -> dict[str, Any]:
+        with Repository(catalog or self.catalog) as repository:
             (located,) = repository.head().find(identifier)
             return repository.head().stac(located.path)
 
@@ -91,9 +92,12 @@ def test_files_on_disk_are_found_by_tap_and_read_from_the_nearest_copy(bench: Be
     (night / "notes.txt").write_text("seeing 1.2")
     wanted = {"catalog": str(bench.catalog), "collection": collection, "processor": "fits"}
 
+    code, report = bench.upload(night, include="m 13*")  # one that went before it was to be findable
+    assert (code, report["uploaded"]) == (0, 1), report
+
     code, report = bench.upload(night, report=str(bench.folder / "report.jsonl"), **wanted)
 
-    assert (code, report["files"], report["uploaded"]) == (0, 3, 3), report
+    assert (code, report["files"], report["present"], report["uploaded"]) == (0, 3, 1, 2), report
     assert (report["catalog"]["counts"], report["sync"]["added"], report["sync"]["files"]) == ({"added": 2}, 2, 2)
     told = {
         Path(line["path"]).name: line
@@ -148,14 +152,17 @@ def test_items_that_lie_beside_their_files_are_not_uploaded_and_what_fails_is_to
     other = {"scope": bench.scope, "name": "in..lost.dat", "bytes": 3, "adler32": "00000001"}
     calls.send("add_replicas", RSE, [other])
 
-    code, report = bench.upload(folder, catalog=str(bench.catalog))
+    inside = folder / "catalogue.git"
+    shutil.copytree(bench.catalog, inside)
+
+    code, report = bench.upload(folder, catalog=str(inside))
 
     assert code == 1
     assert (report["files"], report["uploaded"], report["conflict"]) == (2, 1, 1), report
     assert report["catalog"]["counts"] == {"added": 1, "failed": 1}
     (failure,) = report["catalog"]["failures"]
     assert "is not in the lake (conflict" in failure["reason"]
-    assert bench.stac("good")["assets"]["data"]["rucio:name"] == "in..good.dat"
+    assert bench.stac("good", inside)["assets"]["data"]["rucio:name"] == "in..good.dat"
     assert (report["sync"]["added"], report["sync"]["files"]) == (1, 1)
 
 
