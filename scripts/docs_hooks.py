@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from html import escape
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +39,10 @@ def command_reference() -> Iterator[str]:
         name = " ".join(("stac-rucio-sync", *path))
         context = click.Context(command, info_name=name)
         yield f"\n{'##' if len(path) < 2 else '###'} `{name}`\n"
-        said, _, examples = (command.help or "").partition("\b")
-        yield said.replace("<", "&lt;")
+        said, _, examples = cleandoc(command.help or "").partition("\b")
+        yield escape(said)
         if examples:
-            yield "\n```\n" + _unindented(examples) + "\n```\n"
+            yield "\n```\n" + cleandoc(examples) + "\n```\n"
         usage = " ".join(command.collect_usage_pieces(context))
         yield f"`{name} {usage}`\n"
         options = [option for option in command.get_params(context) if isinstance(option, click.Option)]
@@ -49,7 +51,7 @@ def command_reference() -> Iterator[str]:
         for option in options:
             record = option.get_help_record(context)
             if record is not None:
-                yield "| `{}` | {} |".format(*(_in_a_cell(part) for part in record))
+                yield "| <code>{}</code> | {} |".format(*(escape(part).replace("|", "&#124;") for part in record))
 
 
 def _commands(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -60,11 +62,3 @@ def _commands(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[t
             below = command.get_command(context, name)
             if below is not None and not below.hidden:
                 yield from _commands(below, (*path, name))
-
-
-def _unindented(text: str) -> str:
-    return "\n".join(line.strip() for line in text.strip().splitlines())
-
-
-def _in_a_cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;")
