@@ -39,8 +39,8 @@ test: system install  ## All tests, on real servers, in under 10 minutes
 test-slow: system install  ## The tests that `make test` leaves out
 	@$(PYTEST) -m slow $(TESTS)
 
-test-faults: system install  ## Kill, restart, refuse, hang, fill up: a sync ends in the same state (under 20 minutes)
-	@$(PYTEST) -s --durations=0 tests/faults tests/e2e/test_killed_sync.py
+test-faults: system install  ## Kill, restart, refuse, hang, fill up: a sync or an upload ends in the same state (under 25 minutes)
+	@$(PYTEST) -s --durations=0 tests/faults tests/e2e/test_killed_sync.py tests/e2e/test_killed_upload.py
 
 test-unit: install  ## Only the pure tests, in seconds
 	@$(PYTEST) -m "not slow" tests/unit

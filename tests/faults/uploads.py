@@ -114,7 +114,7 @@ class UploadTrial:
     @property
     def storage(self) -> Path:
         """The folder of this trial's files in the storage."""
-        return Path(self.lake.facts["rses"][self.rse]["folder"]) / self.scope
+        return Path(self.lake.facts["rses"][RSE]["folder"]) / self.scope
 
     def wanted_files(self) -> dict[str, str]:
         """Return the MD5 of the bytes by the place that the name gives in a deterministic RSE."""
