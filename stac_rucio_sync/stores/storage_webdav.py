@@ -15,9 +15,11 @@ from stac_rucio_sync.errors import RefusedError, TransientError
 from stac_rucio_sync.model import Hashed
 from stac_rucio_sync.model.storage import StoredFile
 from stac_rucio_sync.stores.multistatus import ASKED, MalformedError, Resource, resources
+from stac_rucio_sync.stores.side_by_side import Listed, side_by_side
 from stac_rucio_sync.stores.storage import BLOCK_BYTES, Unreadable, confined, hashed
 
 ATTEMPTS: Final = 4
+FOLDERS_TOGETHER: Final = 8
 _PAUSE = 0.5
 """Seconds before the second attempt, doubled before each further one."""
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -60,21 +62,21 @@ class WebDavStorage:
     def files(self, folder: str, unreadable: Unreadable) -> Iterator[StoredFile]:
         """As of `Storage`; folders are asked one by one, for many servers refuse to list all at once."""
         start = f"{confined(folder.strip('/'))}/" if folder.strip("/") else ""
-        waiting = [start]
-        while waiting:
-            here = waiting.pop()
+
+        def listed(here: str) -> Iterator[Listed[StoredFile]]:
             try:
                 for resource in self._listed(here):
                     path = self._path_of(resource)
-                    if resource.folder:
-                        if path.rstrip("/") != here.rstrip("/"):
-                            waiting.append(f"{path.rstrip('/')}/")
-                    elif path:
-                        yield StoredFile(path, resource.bytes, resource.changed)
+                    if resource.folder and path.rstrip("/") != here.rstrip("/"):
+                        yield f"{path.rstrip('/')}/", None
+                    elif path and not resource.folder:
+                        yield None, StoredFile(path, resource.bytes, resource.changed)
             except RefusedError as error:
                 if here == start:
                     raise
                 unreadable(here.rstrip("/"), str(error))
+
+        return side_by_side(start, listed, FOLDERS_TOGETHER)
 
     def probe(self) -> None:
         """Make sure that the server lists folders.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ import requests
 from stac_rucio_sync.errors import RefusedError, TransientError
 from stac_rucio_sync.model.storage import StoredFile
 from stac_rucio_sync.stores import storage_webdav
+from stac_rucio_sync.stores.side_by_side import side_by_side
 from stac_rucio_sync.stores.storage import FolderStorage, hashed
 from stac_rucio_sync.stores.storage_webdav import WebDavStorage
 from tests.unit.loopback import Answer, Asked, Loopback, serving
@@ -113,7 +115,7 @@ def storage_of(answer: Callable[[Asked], Answer]) -> Iterator[tuple[WebDavStorag
 def test_a_server_is_listed_folder_by_folder() -> None:
     with storage_of(tree) as (storage, server):
         storage.probe()
-        assert list(storage.files("", never)) == [StoredFile("a b?", 3), StoredFile("sub/c", 3)]
+        assert sorted(storage.files("", never), key=str) == [StoredFile("a b?", 3), StoredFile("sub/c", 3)]
         assert list(storage.files("sub", never)) == [StoredFile("sub/c", 3)]
         assert list(storage.files("nosuch", never)) == []
         assert storage.look("a b?") == StoredFile("a b?", 3)
@@ -134,7 +136,7 @@ def test_addresses_may_be_written_out_and_in_any_spelling() -> None:
         return multistatus(f"http://{asked.headers['Host']}/data/", path, *within)
 
     with storage_of(written_out) as (storage, _):
-        assert list(storage.files("", never)) == [StoredFile("a", 3), StoredFile("sub/c", 3)]
+        assert sorted(storage.files("", never), key=str) == [StoredFile("a", 3), StoredFile("sub/c", 3)]
 
 
 def test_what_breaks_off_is_asked_for_again() -> None:
@@ -192,3 +194,44 @@ def test_what_may_not_be_read_or_deleted_is_refused() -> None:
                 act("a")
         with pytest.raises(RefusedError, match="leaves the folder"):
             storage.delete("../a")
+
+
+# ------------------------------------------------------------------------------------------------------- side by side
+
+
+def test_folders_are_listed_side_by_side() -> None:
+    together = threading.Barrier(4, timeout=10)
+
+    def listed(folder: str) -> Iterator[tuple[str | None, str | None]]:
+        if folder:
+            together.wait()
+        for number in range(4) if not folder else ():
+            yield f"{number}", None
+        yield None, f"file in {folder}"
+
+    assert sorted(side_by_side("", listed, 4)) == ["file in ", *(f"file in {number}" for number in range(4))]
+
+
+def test_a_full_folder_is_not_read_further_than_it_is_wanted() -> None:
+    read = 0
+
+    def endless(_: str) -> Iterator[tuple[str | None, int | None]]:
+        nonlocal read
+        while True:
+            read += 1
+            yield None, read
+
+    files = side_by_side("", endless, 2)
+    assert next(files) == 1
+    files.close()  # type: ignore[attr-defined] # it is a generator
+    assert read < 10_000
+
+
+def test_what_fails_in_one_folder_ends_the_listing() -> None:
+    def listed(folder: str) -> Iterator[tuple[str | None, str | None]]:
+        yield "bad" if not folder else None, "file"
+        if folder:
+            raise RefusedError("closed")
+
+    with pytest.raises(RefusedError, match="closed"):
+        list(side_by_side("", listed, 2))
