@@ -21,6 +21,8 @@ Truths = NDArray[np.bool_]
 
 _EDGE = 1e-9
 """Degrees; what is this near to an edge lies on it (0.1 mm on Earth)."""
+_POLE = 1e-6
+"""Degrees; what is this near to a pole is the pole."""
 _STEPS = 64
 """Pieces of an edge by which the longitudes of a polygon are followed."""
 
@@ -162,11 +164,12 @@ class _Ring(Area):
         return vectors @ self._across / depth, vectors @ self._upward / depth
 
     def _longitudes(self) -> tuple[float, float]:
-        """Return west and width: the outline followed, unless it holds a pole."""
-        if self.holds(np.zeros(2), np.array([90.0, -90.0])).any():
+        """Return west and width: the outline followed, unless it holds a pole; a pole on it has no longitude."""
+        lon, lat = self.outline(np.linspace(0.0, self.edges, self.edges * _STEPS + 1))
+        beside = np.abs(lat) < 90.0 - _POLE
+        if beside.all() and self.holds(np.zeros(2), np.array([90.0, -90.0])).any():
             return -180.0, 360.0
-        lon, _ = self.outline(np.linspace(0.0, self.edges, self.edges * _STEPS + 1))
-        running = np.unwrap(lon, period=360.0)
+        running = np.unwrap(lon[beside], period=360.0)
         west, width = float(running.min()), float(running.max() - running.min())
         return (west, width) if width < 360.0 else (-180.0, 360.0)
 

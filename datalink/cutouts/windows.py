@@ -24,6 +24,8 @@ _NOTHING = 1e-4
 """Pixels; what reaches into a pixel by less does not touch it."""
 _WHOLE = 1e-2
 """Pixels that the columns of a whole turn may differ from a whole number where two windows are joined."""
+_BESIDE_POLE = 1e-6
+"""Degrees."""
 _SAMPLES = 65
 """Points each way at which a raster is asked that lies partly off its body."""
 
@@ -160,6 +162,9 @@ def _on_raster(columns: Numbers, rows: Numbers, georeference: Georeference) -> T
 
 def _held(area: Area, georeference: Georeference, columns: Numbers, rows: Numbers) -> _Points:
     lon, lat = georeference.positions(columns, rows)
+    if georeference.turn:
+        # The pole is a point of every area that touches it; the row that it is drawn out to is not.
+        lat = np.clip(lat, _BESIDE_POLE - 90.0, 90.0 - _BESIDE_POLE)
     with np.errstate(invalid="ignore"):
         held = area.holds(lon, lat)
     columns, rows, lon, lat = columns[held], rows[held], lon[held], lat[held]
@@ -177,14 +182,21 @@ def _counted(lon: Numbers, seam: float) -> Numbers:
 def _at_the_limb(area: Area, georeference: Georeference) -> Iterator[_Points]:
     """Yield points of a raster that shows a body's limb, or a map with an outline of its own, and of what is around.
 
-    There the common part ends at the limb too, which nobody follows; so it is wider by a step than needed.
+    There the common part ends at the limb too. That is sought along lines over the raster, and what may lie between
+    two of them is added; so a window is wider by a step than needed.
     """
     width, height = georeference.size
     across, down = np.linspace(0.0, width, _SAMPLES), np.linspace(0.0, height, _SAMPLES)
-    columns, rows = (grid.ravel() for grid in np.meshgrid(across, down))
-    lon, lat = georeference.positions(columns, rows)
-    if np.isfinite(lon + lat).all():
+    columns, rows = np.meshgrid(across, down)
+    on_body = _is_on_body(georeference, columns, rows)
+    if on_body.all():
         return
+    limb = [
+        _limb_between(georeference, columns[here], rows[here], columns[there], rows[there], on_body[here])
+        for here, there in _NEIGHBOURS
+    ]
+    columns = np.concatenate([columns.ravel(), *(found[0] for found in limb)])
+    rows = np.concatenate([rows.ravel(), *(found[1] for found in limb)])
     points = _held(area, georeference, columns, rows)
     for sideways, downwards in ((-1.0, -1.0), (1.0, 1.0)):
         yield _Points(
@@ -192,6 +204,32 @@ def _at_the_limb(area: Area, georeference: Georeference) -> Iterator[_Points]:
             np.clip(points.rows + downwards * down[1], 0.0, height),
             points.turns,
         )
+
+
+_NEIGHBOURS = (
+    (np.s_[:, :-1], np.s_[:, 1:]),
+    (np.s_[:-1, :], np.s_[1:, :]),
+)
+
+
+def _is_on_body(georeference: Georeference, columns: Numbers, rows: Numbers) -> Truths:
+    lon, lat = georeference.positions(columns, rows)
+    return np.isfinite(lon) & np.isfinite(lat)
+
+
+def _limb_between(
+    georeference: Georeference, columns: Numbers, rows: Numbers, to_columns: Numbers, to_rows: Numbers, on_body: Truths
+) -> tuple[Numbers, Numbers]:
+    """Return the last points on the body, going from points to others, where one of the two is on it."""
+    parted = on_body != _is_on_body(georeference, to_columns, to_rows)
+    start, stop = np.array([columns[parted], rows[parted]]), np.array([to_columns[parted], to_rows[parted]])
+    backwards = ~on_body[parted]
+    start, stop = np.where(backwards, stop, start), np.where(backwards, start, stop)
+    for _ in range(_ROUNDS):
+        middle = (start + stop) / 2.0
+        held = _is_on_body(georeference, *middle)
+        start, stop = np.where(held, middle, start), np.where(held, stop, middle)
+    return start[0], start[1]
 
 
 def _followed(area: Area, georeference: Georeference) -> tuple[Numbers, Numbers]:
