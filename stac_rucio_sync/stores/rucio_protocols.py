@@ -13,27 +13,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from copy import deepcopy
-from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeAlias, cast
+from typing import Any, Final, NamedTuple
 
-import requests
+from rucio.common import exception as rucio_errors
 
 from stac_rucio_sync.errors import RefusedError, SyncError
 from stac_rucio_sync.model import Did, Hashed
-
-# Rucio decides at its import whether it is a client, by a configuration file that a worker on a cluster does not have.
-os.environ.setdefault("RUCIO_CLIENT_MODE", "1")
-
-from rucio.common import exception as rucio_errors
-from rucio.common.config import get_config
-from rucio.rse import rsemanager
-from rucio.rse.translation import RSEDeterministicTranslation
+from stac_rucio_sync.stores.protocol_objects import Protocol, make_protocol, path_by_rule, pfn_at, protocols_for
 
 LOG = logging.getLogger(__name__)
-
-Protocol: TypeAlias = Any
-"""A protocol class's object; Rucio types its classes in part."""
 
 UNFINISHED: Final = ".rucio.upload"
 """Ends the names of files that are on their way, as in Rucio's own client."""
@@ -138,25 +127,24 @@ class StorageElement:
     def _put_by(
         self, protocol: Protocol, file: Path, path: str, expected: Callable[[], Hashed], *, may_be_there: bool
     ) -> str:
-        pfn = _pfn(protocol, path)
+        pfn = pfn_at(protocol, path)
         if may_be_there and self._shows(protocol, pfn, expected(), certain=True):
             return pfn
         suffix = UNFINISHED if protocol.renaming else ""
         at = pfn + suffix
-        if not protocol.renaming and protocol.exists(pfn):
-            self.delete(path)
+        if not protocol.renaming and may_be_there:
+            self._clear(path)
         self._send(protocol, file, at, path + suffix)
         whole = False
         try:
             whole = self._shows(protocol, at, expected())
         finally:
             if not whole:
-                with suppress(RefusedError):
-                    self.delete(path + suffix)
+                self._clear(path + suffix)
         if not whole:
             raise DamagedError("another size or checksum arrived than was sent")
         if protocol.renaming:
-            self._rename(protocol, at, pfn, path)
+            self._rename(protocol, at, pfn, path, expected())
         _give_to_owner(protocol, pfn)
         return pfn
 
@@ -167,32 +155,41 @@ class StorageElement:
         except (rucio_errors.FileReplicaAlreadyExists, rucio_errors.SourceNotFound):
             if not file.exists():
                 raise
-            if protocol.exists(pfn):
-                self.delete(path)  # of an attempt that was cut short
-            elif hasattr(protocol, "mkdir"):
-                # A WebDAV server says 409 where a folder is missing (RFC 4918 section 9.7.1), and Rucio's class takes
-                # that for a file that is there.
+            # Something of an attempt that was cut short is in the way; or a folder is missing: there a WebDAV server
+            # says 409 too (RFC 4918 section 9.7.1), and Rucio's class takes that for a file that is there.
+            if not self._clear(path):
+                if not hasattr(protocol, "mkdir"):
+                    raise
                 self._make_folders(protocol, pfn)
-            else:
-                raise
             protocol.put(str(file), pfn, None)
 
     def _make_folders(self, protocol: Protocol, pfn: str) -> None:
-        prefix = _pfn(protocol, "")
+        prefix = pfn_at(protocol, "")
         folder = prefix.rstrip("/")
         for part in pfn.removeprefix(prefix).split("/")[:-1]:
             folder = f"{folder}/{part}"
             protocol.mkdir(folder)
 
-    def _rename(self, protocol: Protocol, at: str, pfn: str, path: str) -> None:
+    def _rename(self, protocol: Protocol, at: str, pfn: str, path: str, hashed: Hashed) -> None:
         try:
             protocol.rename(at, pfn)
         except Exception:
-            # Of an attempt that was cut short, or of nobody: the name belongs to this file alone.
-            if not protocol.exists(at) or not protocol.exists(pfn):
+            if not _is_there(protocol, pfn):
                 raise
+            if not _is_there(protocol, at):
+                # It was renamed and the answer got lost, or another attempt at the same file did it.
+                if self._shows(protocol, pfn, hashed):
+                    return
+                raise
+            # Of an attempt that was cut short, or of nobody: the name belongs to this file alone.
             self.delete(path)
             protocol.rename(at, pfn)
+
+    def _clear(self, path: str) -> bool:
+        """Delete a file, if it is there and can be deleted; tell whether it was."""
+        with suppress(RefusedError):
+            return self.delete(path)
+        return False
 
     def _shows(self, protocol: Protocol, pfn: str, hashed: Hashed, *, certain: bool = False) -> bool:
         """Tell whether the storage shows a file of these bytes; ``certain``: by a checksum, the size is no proof."""
@@ -223,7 +220,7 @@ class StorageElement:
         for attributes in self._ordered("delete", failures):
             try:
                 with self._protocol("delete", attributes) as protocol:
-                    protocol.delete(_pfn(protocol, path))
+                    protocol.delete(pfn_at(protocol, path))
             except rucio_errors.SourceNotFound:
                 return False
             except Exception as error:  # noqa: BLE001 - as in `put`
@@ -234,11 +231,7 @@ class StorageElement:
 
     def path_of(self, did: Did) -> str | None:
         """Return the place of a file below the prefix by the RSE's own rule; None: the rule is not known here."""
-        if not self._settings["deterministic"]:
-            return None
-        if not RSEDeterministicTranslation.supports(self._settings.get("lfn2pfn_algorithm")):
-            return None
-        return str(RSEDeterministicTranslation(self.name, self._settings, {}, "").path(did.scope, did.name))
+        return path_by_rule(self._settings, did)
 
     def pfn_of(self, path: str) -> str:
         """Return the PFN of a place, as the first protocol for writing has it.
@@ -251,7 +244,7 @@ class StorageElement:
         failures: list[str] = []
         for attributes in self._ordered("write", failures):
             try:
-                return _pfn(self._made("write", attributes), path)
+                return pfn_at(self._made("write", attributes), path)
             except Exception as error:  # noqa: BLE001 - as in `put`
                 failures.append(f"{attributes['scheme']}: {_said(error)}")
         raise RefusedError("; ".join(failures) or f"{self.name} has no protocol to write by")
@@ -295,79 +288,15 @@ class StorageElement:
             raise
 
 
-def protocols_for(settings: Mapping[str, Any], operation: str, domain: str = "wan") -> list[dict[str, Any]]:
-    """Return the protocols of an RSE for an operation (``read``, ``write``, ``delete``), in the RSE's order."""
-    said: Any = settings
-    kind: Any = operation
+def _is_there(protocol: Protocol, pfn: str) -> bool:
+    """Tell whether a file is there; not by ``exists``, for which the WebDAV class reads the whole of it."""
     try:
-        return [dict(one) for one in rsemanager.get_protocols_ordered(said, kind, domain=domain)]
-    except rucio_errors.RSEProtocolNotSupported:
-        return []
-
-
-def make_protocol(
-    settings: Mapping[str, Any], operation: str, attributes: dict[str, Any], domain: str = "wan", *,
-    token: str | None = None, certificates: str | None = None,
-) -> Protocol:  # fmt: skip
-    """Return an object of a protocol class, not connected yet, whose HTTP session checks certificates.
-
-    Parameters
-    ----------
-    settings, attributes
-        What Rucio says of the RSE, and one of its `protocols_for` the operation.
-    operation, domain, token, certificates
-        As of `StorageElement`.
-    """
-    _need_no_configuration()
-    said: Any = settings
-    protocol = rsemanager.create_protocol(
-        said, operation, domain=domain, auth_token=token, protocol_attr=cast("Any", attributes), logger=LOG.log
-    )
-    _check_certificates(protocol, certificates)
-    return protocol
-
-
-def _need_no_configuration() -> None:
-    """Let protocol classes work where Rucio's client is not configured, as on the workers of a cluster."""
-    try:
-        get_config()
-    except rucio_errors.ConfigNotFound:
-        os.environ["RUCIO_CONFIG"] = os.devnull
-
-
-def _pfn(protocol: Protocol, path: str) -> str:
-    """Return the address of a place; built by the class, for objects may have it replaced by a call to the server."""
-    built = type(protocol).lfns2pfns(protocol, [{"scope": "", "name": "", "path": path or "/"}])
-    return str(next(iter(built.values())))
-
-
-def _check_certificates(protocol: Protocol, certificates: str | None) -> None:
-    """Have a protocol's HTTP session check certificates, which Rucio's WebDAV classes switch off."""
-    from rucio.rse.protocols import webdav  # noqa: PLC0415 - not before a protocol is needed
-
-    if not isinstance(protocol, webdav.Default):
-        return
-
-    def session_of(self: Protocol) -> requests.Session:
-        session: requests.Session = self.checking
-        return session
-
-    def set_session(self: Protocol, session: requests.Session) -> None:
-        self.checking = session
-        session.request = partial(_request_checked, session.request, certificates or True)  # type: ignore[method-assign] # one session's
-
-    kind = type(protocol)
-    protocol.__class__ = type(kind.__name__, (kind,), {"session": property(session_of, set_session)})
-
-
-def _request_checked(
-    send: Callable[..., requests.Response],
-    verify: str | bool,
-    /,  # the caller has a `verify` of its own
-    *arguments: Any,  # noqa: ANN401 - as of requests
-    **options: Any,  # noqa: ANN401
-) -> requests.Response:
-    return send(*arguments, **(options | {"verify": verify}))
+        protocol.stat(pfn)
+    except NotImplementedError:
+        return bool(protocol.exists(pfn))
+    except Exception:  # noqa: BLE001 - as in `StorageElement.put`
+        return False
+    return True
 
 
 def _make_local_folders(protocol: Protocol, pfn: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from stac_rucio_sync.errors import RefusedError, SyncError, UsageError
-from stac_rucio_sync.stores.rucio_protocols import Protocol, make_protocol, protocols_for
+from stac_rucio_sync.stores.protocol_objects import Protocol, make_protocol, protocols_for
 from stac_rucio_sync.stores.storage import FolderStorage, Storage
 from stac_rucio_sync.stores.storage_webdav import WebDavStorage
 

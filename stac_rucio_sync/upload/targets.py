@@ -35,7 +35,8 @@ class Targets:
     """
 
     def __init__(self, uploads: RucioUploads, rse: str, dataset: Did | None, domain: str) -> None:
-        from stac_rucio_sync.stores.rucio_protocols import StorageElement, protocols_for  # noqa: PLC0415 - Rucio is imported when used
+        from stac_rucio_sync.stores.protocol_objects import protocols_for  # noqa: PLC0415 - Rucio is imported when used
+        from stac_rucio_sync.stores.rucio_protocols import StorageElement  # noqa: PLC0415 - the same
 
         self.rse = rse
         self._uploads = uploads
