@@ -98,6 +98,7 @@ def _cuts(opened: FitsFile, wanted: Cutting, area: Area | None) -> list[tuple[Pi
     reasons: list[str] = []
     broken: list[FileError] = []
     for picture in opened.pictures:
+        opened.check_whole(picture)
         try:
             world = opened.world(picture)
         except FileError as error:
@@ -111,7 +112,6 @@ def _cuts(opened: FitsFile, wanted: Cutting, area: Area | None) -> list[tuple[Pi
         if slices is None:
             reasons.append("")
         else:
-            opened.check_whole(picture)
             cuts.append((picture, slices))
     if cuts:
         return cuts

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
@@ -17,17 +18,10 @@ from astropy.wcs import WCS
 from datalink.cutouts.errors import CutError, FileError, RequestError
 from datalink.cutouts.reading import RangeFile
 from datalink.cutouts.sky import Sky
+from datalink.cutouts.structure import check_structure
 
 HEADERS: Final = 64 * 2**20
 """Bytes that may be read to get to know what is in a file: headers, and the tables that coordinates need."""
-MOST_UNITS: Final = 2000
-_PACKED: Final[Mapping[bytes, str]] = {
-    b"\x1f\x8b": "gzip",
-    b"BZ": "bzip2",
-    b"PK": "zip",
-    b"\xfd7": "xz",
-    b"\x1f\x9d": "compress",
-}
 _SPECTRAL, _TIME, _STOKES = 3, 4, 1
 """Thousands of wcslib's types of axes."""
 
@@ -80,8 +74,11 @@ def careful(what: str) -> Iterator[None]:
     FileError
         For whatever was raised but our own errors.
     """
+    talk = logging.getLogger("astropy")
+    level = talk.level
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        talk.setLevel(logging.ERROR)
         try:
             yield
         except CutError:
@@ -89,6 +86,8 @@ def careful(what: str) -> Iterator[None]:
         except Exception as error:  # a broken file makes astropy raise errors of all kinds
             told = " ".join(str(error).split())[:300] or type(error).__name__
             raise FileError(f"{what}: {told}") from error
+        finally:
+            talk.setLevel(level)
 
 
 class FitsFile:
@@ -107,17 +106,14 @@ class FitsFile:
 
     def __init__(self, file: RangeFile) -> None:
         self._file = file
-        _check_start(file)
         with careful(f"{file.name} cannot be read as FITS"), file.no_more_than(HEADERS):
+            check_structure(file)
+            file.seek(0)
             options = {"memmap": False, "do_not_scale_image_data": True, "uint": False}
             self._hdus = fits.open(file, **options)
             file.seek(0)
             self._tables = fits.open(file, disable_image_compression=True, **options)
-            self.units: list[Any] = []
-            for hdu in self._hdus:
-                if len(self.units) == MOST_UNITS:
-                    raise FileError(f"{file.name} has more than {MOST_UNITS} HDUs")
-                self.units.append(hdu)
+            self.units: list[Any] = list(self._hdus)
             self.primary: fits.Header = self._hdus[0].header
             self.pictures: list[Picture] = [
                 picture for number, hdu in enumerate(self.units) if (picture := self._picture(number, hdu)) is not None
@@ -237,17 +233,6 @@ class FitsFile:
             return Sky(wcs.celestial if wcs.naxis > 2 else wcs, width, height), numbers, ""
         except RequestError as error:
             return None, numbers, str(error).partition(": ")[2]
-
-
-def _check_start(file: RangeFile) -> None:
-    file.seek(0)
-    start = file.read(80)
-    file.seek(0)
-    for magic, name in _PACKED.items():
-        if start.startswith(magic):
-            raise FileError(f"{file.name} is packed as a whole ({name}): no part of it can be read without the rest")
-    if not start.startswith(b"SIMPLE  ="):
-        raise FileError(f"{file.name} is no FITS file")
 
 
 def corners(slices: Sequence[slice]) -> tuple[tuple[int, int], ...]:

@@ -30,6 +30,7 @@ _FIRST: Final = 64
 _HALVINGS: Final = 14
 _NET: Final = 33
 _EDGE_NET: Final = 257
+_BESIDE: Final = 8192
 _TOUCHING: Final = 1e-3
 """Pixels: what is no farther inside a pixel does not touch it."""
 _SAME: Final = 0.02
@@ -140,12 +141,16 @@ def box_of(sky: Sky, area: Area) -> Box | None:
     """
     with warnings.catch_warnings(), np.errstate(invalid="ignore", over="ignore"):
         warnings.simplefilter("ignore", RuntimeWarning)
-        net_x, net_y = _net(sky)
+        net_x, net_y = _net(sky, _NET)
         net_lon, net_lat = sky.positions(net_x, net_y)
         if not np.isfinite(net_lon).any():
             return None
+        cap = _Cap.around(net_lon, net_lat, sky.pixel)
+        if cap.radius >= 180.0:  # a map with borders of its own inside the picture, at which outlines end
+            net_x, net_y = _net(sky, _EDGE_NET)
+            net_lon, net_lat = sky.positions(net_x, net_y)
         held = area.holds(net_lon, net_lat)
-        x, y = _outline_inside(sky, area, _Cap.around(net_lon, net_lat, sky.pixel))
+        x, y = _outline_inside(sky, area, cap)
         x, y = np.append(x, net_x[held]), np.append(y, net_y[held])
         if x.size == 0:
             return None
@@ -172,10 +177,10 @@ class _Cap(NamedTuple):
         return cls(*centre, 180.0 if radius > _WIDE else 1.1 * radius + 2.0 * pixel)
 
 
-def _net(sky: Sky) -> tuple[Numbers, Numbers]:
-    """Return pixels all over a picture, closer along its edge."""
-    inner_x = np.linspace(0, sky.width - 1, min(_NET, sky.width)).round()
-    inner_y = np.linspace(0, sky.height - 1, min(_NET, sky.height)).round()
+def _net(sky: Sky, count: int) -> tuple[Numbers, Numbers]:
+    """Return pixels all over a picture, so many a row and a column, and closer along its edge."""
+    inner_x = np.linspace(0, sky.width - 1, min(count, sky.width)).round()
+    inner_y = np.linspace(0, sky.height - 1, min(count, sky.height)).round()
     edge_x = np.linspace(0, sky.width - 1, min(_EDGE_NET, sky.width)).round()
     edge_y = np.linspace(0, sky.height - 1, min(_EDGE_NET, sky.height)).round()
     parts = [np.meshgrid(inner_x, inner_y)]
@@ -261,8 +266,9 @@ def _grown(sky: Sky, area: Area, box: Box) -> Box:
 
 def _beside(sky: Sky, box: Box) -> Iterator[tuple[Numbers, Numbers]]:
     """Yield the pixels along each side of a box, right outside: west, east, south, north."""
-    rows = np.arange(box.y_first, box.y_last + 1, dtype=float)
-    columns = np.arange(box.x_first, box.x_last + 1, dtype=float)
+    tall, wide = box.y_last - box.y_first + 1, box.x_last - box.x_first + 1
+    rows = np.linspace(box.y_first, box.y_last, min(tall, _BESIDE)).round()
+    columns = np.linspace(box.x_first, box.x_last, min(wide, _BESIDE)).round()
     nothing = np.empty(0)
     for x, most in ((box.x_first - 1, sky.width), (box.x_last + 1, sky.width)):
         yield (np.full(rows.shape, float(x)), rows) if 0 <= x < most else (nothing, nothing)
