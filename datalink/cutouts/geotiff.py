@@ -121,11 +121,11 @@ class _Marking:
 
 def _fitting(dataset: Any) -> float | None:  # noqa: ANN401 - rasterio ships no types
     """Return the nodata value if the file's pixels can have it: files state others too."""
-    value, kind = dataset.nodata, np.dtype(dataset.dtypes[0])
-    if value is None or kind.kind in "fc":
-        return value if value is None else float(value)
+    value, kind = dataset.nodata, dataset.dtypes[0]
+    if value is None or kind.startswith(("float", "complex")):
+        return None if value is None else float(value)
     bounds = np.iinfo(kind)
-    return value if bounds.min <= value <= bounds.max and value == int(value) else None
+    return float(value) if bounds.min <= value <= bounds.max and value == int(value) else None
 
 
 def _profile(part: Part) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def _profile(part: Part) -> dict[str, Any]:
         "count": dataset.count,
         "dtype": kind,
         "crs": dataset.crs,
-        "nodata": dataset.nodata,
+        "nodata": _fitting(dataset),
         "interleave": dataset.interleaving.name if dataset.interleaving else "band",
         "compress": "deflate",
         "predictor": {"f": 3, "u": 2, "i": 2}.get(kind[0], 1),
