@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from stac_rucio_sync.errors import FatalError, UsageError
 from stac_rucio_sync.lake import configs, servers
+from stac_rucio_sync.lake.acl import let_write_below
 from stac_rucio_sync.lake.cluster import Cluster, database_url
 from stac_rucio_sync.lake.environment import ensure_environment
 from stac_rucio_sync.lake.home import (
@@ -247,6 +248,8 @@ class Lake:
             folder = self.home.rse / name
             folder.mkdir(exist_ok=True)
             user.own(folder)
+            if user.dropped:
+                let_write_below(folder, user.uid)
 
     def _write_configs(self, state: LakeState, user: ServerUser, *, cached: bool) -> None:
         write_private(self.home.server / "rucio.cfg", configs.server_config(self.home, state, cached=cached), user)

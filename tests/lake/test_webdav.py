@@ -67,6 +67,18 @@ def test_what_rucios_client_sends_for_http_means_the_plain_path(share: str, fold
     assert sorted(path.name for path in folder.iterdir() if ":" in path.name) == []
 
 
+def test_a_folder_that_an_upload_by_path_made_takes_files_and_gives_them_away(
+    share: str, folder: Path, scope: str
+) -> None:
+    if os.geteuid() == 0 and "system.posix_acl_default" not in os.listxattr(folder):
+        pytest.skip("the file system has no ACLs")
+    (folder / scope / "aa").mkdir(parents=True)  # as whoever runs the tests, maybe root
+    (folder / scope / "aa" / "by-path").write_bytes(b"bytes")
+    assert ask("PUT", f"{share}/{scope}/aa/by-webdav", b"bytes") == 201
+    assert ask("PUT", f"{share}/{scope}/bb/by-webdav", b"bytes") == 201
+    assert ask("DELETE", f"{share}/{scope}/aa/by-path") == 204
+
+
 def test_nothing_outside_the_folder_is_written_or_read(lake: RunningLake, share: str, folder: Path, scope: str) -> None:
     (folder / scope).mkdir()
     (folder / scope / "link").symlink_to(lake.home / "server")
