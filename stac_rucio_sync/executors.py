@@ -6,6 +6,7 @@ with them, so they may only read, or write what a second time makes the same; fu
 
 from __future__ import annotations
 
+import logging
 import platform
 import subprocess
 import threading
@@ -32,6 +33,7 @@ _ALIKE = ("stac-rucio-sync", "rucio-clients", "distributed")
 _LOOK_SECONDS = 1.0
 _CONNECT_SECONDS = 30.0
 _LOOPBACK = "127.0.0.1:0"
+_CUT_OFF = "the connection to the Dask scheduler was lost"
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -159,7 +161,7 @@ class DaskExecutor(Executor):
         if not is_open:
             return
         if sent.cancelled():
-            self._lose("the connection to the Dask scheduler was lost", call)
+            self._lose(_CUT_OFF, call)
         elif call.set_running_or_notify_cancel():
             error = sent.exception()
             if error is None:
@@ -183,8 +185,10 @@ class DaskExecutor(Executor):
         while not self._closing.wait(_LOOK_SECONDS) and self._lost is None:
             try:
                 present = bool(self._client.nthreads())
-            except (OSError, ValueError, CancelledError):
+            except (OSError, RuntimeError, ValueError, CancelledError):
                 present = False  # a scheduler that does not answer has no workers for us either
+            if self._client.status != "running":  # an answer that was on its way then never comes
+                self._lose(_CUT_OFF)
             alone = 0.0 if present else alone + _LOOK_SECONDS
             if alone >= self._wait:
                 self._lose(f"the Dask cluster has had no worker for {self._wait:g} seconds")
@@ -230,6 +234,9 @@ def _connect(dask: str, settings: Dask, opened: ExitStack) -> Client:
         from distributed import Client  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise UsageError("--dask needs the extra dask: pip install 'stac-rucio-sync[dask]'") from error
+    # What becomes of the connection is told by our own errors, in one line in place of forty.
+    for name in ("distributed.client", "tornado.application"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     if dask == SLURM:
         cluster = _slurm_cluster(settings, opened)
         client: Client = opened.enter_context(Client(cluster, set_as_default=False))

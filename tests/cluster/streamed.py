@@ -18,6 +18,8 @@ from tests.faults.harness import Trial
 from tests.unit.loopback import Answer, Asked, Loopback, serving
 
 FILES = 60
+AT_A_TIME = 8
+"""Files that the origin is asked for at a time."""
 SECONDS = 60.0
 
 
@@ -59,7 +61,7 @@ def _item(number: int, scope: str, url: str) -> dict[str, Any]:
 
 def streamed(lake: RunningLake, folder: Path, scope: str, url: str, *options: str, **environment: str) -> Trial:
     """Return a sync of those items, whose files are read for their sizes."""
-    settings = {"SIZES": "stream", "ALLOW_PRIVATE_ADDRESSES": "true", "CONNECTIONS_PER_HOST": "8"}
+    settings = {"SIZES": "stream", "ALLOW_PRIVATE_ADDRESSES": "true", "CONNECTIONS_PER_HOST": str(AT_A_TIME)}
     environment |= {f"STAC_RUCIO_SYNC_SYNC__{name}": value for name, value in settings.items()}
     trial = Trial(lake, folder, scope, 0, batch_items=20, environment=environment, options=options, workers=2)
     trial.file.write_text("".join(json.dumps(_item(number, scope, url)) + "\n" for number in range(FILES)))

@@ -72,16 +72,21 @@ def ended(process: subprocess.Popen[bytes]) -> tuple[int, dict[str, Any]]:
     return process.returncode, json.loads(printed)
 
 
+def _until_something_is_on_its_way(process: subprocess.Popen[bytes], below: Path) -> None:
+    until = time.monotonic() + _SECONDS
+    while not list(below.rglob("*.rucio.upload")):
+        assert time.monotonic() < until
+        if process.poll() is not None:
+            return
+        time.sleep(0.005)
+
+
 def test_a_killed_worker_costs_time_and_no_file(lake: RunningLake, scope: str, tmp_path: Path) -> None:
     sums = files_of(tmp_path / "night")
     below = Path(lake.facts["rses"][RSE]["folder"]) / scope
     with dask_cluster(tmp_path) as cluster:
         process = start(lake, tmp_path / "night", scope, cluster.address)
-        until = time.monotonic() + _SECONDS
-        while not list(below.rglob("*.rucio.upload")):
-            assert time.monotonic() < until
-            assert process.poll() is None
-            time.sleep(0.005)
+        _until_something_is_on_its_way(process, below)
         cluster.workers[0].kill()
         code, report = ended(process)
         assert (code, report["files"], report["uploaded"]) == (0, len(sums), len(sums)), report
@@ -91,6 +96,24 @@ def test_a_killed_worker_costs_time_and_no_file(lake: RunningLake, scope: str, t
 
         code, report = ended(start(lake, tmp_path / "night", scope, cluster.address))
         assert (code, report["present"], report["uploaded"], report["sent_bytes"]) == (0, len(sums), 0, 0)
+
+
+@pytest.mark.slow
+def test_what_workers_still_send_for_a_killed_client_spoils_nothing(
+    lake: RunningLake, scope: str, tmp_path: Path
+) -> None:
+    """The workers of a cluster outlive the client, and go on with what they were at beside the next run."""
+    sums = files_of(tmp_path / "night")
+    below = Path(lake.facts["rses"][RSE]["folder"]) / scope
+    with dask_cluster(tmp_path) as cluster:
+        for _ in range(4):
+            with start(lake, tmp_path / "night", scope, cluster.address) as process:
+                _until_something_is_on_its_way(process, below)
+                process.kill()
+        codes = [ended(start(lake, tmp_path / "night", scope, cluster.address))[0] for _ in range(2)]
+    assert codes[1] == 0, codes  # the run beside them may count a file as failed
+    assert sorted(replicas(lake, scope)) == sorted((name, "A", md5) for name, md5 in sums.items())
+    assert stored(below) == sums
 
 
 @pytest.mark.parametrize("scheme", ["http", "file"])
