@@ -49,6 +49,7 @@ def test_a_killed_worker_costs_time_and_no_file(lake: RunningLake, scope: str, t
     assert_same({table: sorted(rows) for table, rows in trial.snapshot().items()}, undisturbed)
 
 
+@pytest.mark.slow
 def test_a_sync_whose_cluster_is_lost_ends_and_goes_on_where_it_was(
     lake: RunningLake, scope: str, tmp_path: Path
 ) -> None:

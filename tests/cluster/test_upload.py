@@ -99,6 +99,27 @@ def test_a_killed_worker_costs_time_and_no_file(lake: RunningLake, scope: str, t
 
 
 @pytest.mark.slow
+def test_workers_that_die_one_after_the_other_cost_no_file(lake: RunningLake, scope: str, tmp_path: Path) -> None:
+    sums = files_of(tmp_path / "night")
+    below = Path(lake.facts["rses"][RSE]["folder"]) / scope
+    moments = random.Random(11)  # noqa: S311 - to be repeated
+    with dask_cluster(tmp_path, allowed_failures=20) as cluster:
+        process = start(lake, tmp_path / "night", scope, cluster.address)
+        _until_something_is_on_its_way(process, below)
+        kills = 0
+        while process.poll() is None and kills < 8:
+            cluster.workers[kills].kill()
+            cluster.start_worker()
+            kills += 1
+            time.sleep(moments.uniform(0.2, 1.5))
+        code, report = ended(process)
+    assert kills > 2
+    assert (code, report["uploaded"]) == (0, len(sums)), report
+    assert sorted(replicas(lake, scope)) == sorted((name, "A", md5) for name, md5 in sums.items())
+    assert stored(below) == sums
+
+
+@pytest.mark.slow
 def test_what_workers_still_send_for_a_killed_client_spoils_nothing(
     lake: RunningLake, scope: str, tmp_path: Path
 ) -> None:
