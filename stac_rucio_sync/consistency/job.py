@@ -107,7 +107,8 @@ class StorageAudit:
         if subject.folders is None:
             return
         if subject.dump is not None:
-            self._shelve(subject, subject.dump.files())
+            within = tuple(f"{folder}/" if folder else "" for folder in subject.folders)
+            self._shelve(subject, (file for file in subject.dump.files() if file.path.startswith(within)))
             return
 
         def unreadable(folder: str, why: str) -> None:

@@ -76,7 +76,7 @@ def _subject(
         subject.folders = None
     elif looking.by_name or looking.scopes:
         placed = tuple(folder for folder in folders if folder is not None)
-        if dump is None and len(placed) == len(folders):
+        if looking.scopes and len(placed) == len(folders):
             subject.folders = placed
         else:
             subject.tell_strays = False

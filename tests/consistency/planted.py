@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,15 +60,17 @@ class Planted:
 
     def register(self, name: str, content: bytes, state: str = "A", rse: str | None = None, **more: Any) -> Did:
         """Register a replica, and put no file there."""
-        file = {
+        self.root.send("add_replicas", rse or self.rse, [self._entry(name, content, state) | more])
+        return self.did(name)
+
+    def _entry(self, name: str, content: bytes, state: str) -> dict[str, Any]:
+        return {
             **did_json(self.did(name)),
             "bytes": len(content),
             "adler32": f"{zlib.adler32(content):08x}",
             "md5": hashlib.md5(content, usedforsecurity=False).hexdigest(),
             "state": state,
         }
-        self.root.send("add_replicas", rse or self.rse, [file | more])
-        return self.did(name)
 
     def plant(self, name: str, content: bytes | None = None, state: str = "A") -> Path:
         """Register a replica, and put its file there."""
@@ -75,13 +78,24 @@ class Planted:
         self.register(name, content, state)
         return self.write(self.path(name), content)
 
+    def plant_all(self, names: Sequence[str]) -> None:
+        """Plant files whose bytes are their names."""
+        entries = [self._entry(name, name.encode(), "A") for name in names]
+        self.root.send("add_replicas", self.rse, entries)
+        for name in names:
+            self.write(self.path(name), name.encode())
+
     def state(self, name: str) -> str | None:
         """Return the state of the replica at the RSE; None: there is none."""
         rows = self.root.send("list_replicas", [did_json(self.did(name))], all_states=True)
         return next((row["states"].get(self.rse) for row in rows), None)
 
+    def dark(self, name: str, content: bytes = b"dark") -> Path:
+        """Put a file among those of the scope that no replica accounts for."""
+        return self.write(self.folder / self.scope / "dark" / name, content)
+
     def audit(self, *arguments: str, account: str = "root", rse: str | None = None) -> Result:
-        """Run the command over the RSE as an account."""
+        """Run the command over the RSE, or over others, as an account."""
         environment = {
             "STAC_RUCIO_SYNC_RUCIO__CONFIG": self.lake.facts["accounts"][account],
             "STAC_RUCIO_SYNC_RUCIO__ACCOUNT": account,
@@ -89,9 +103,13 @@ class Planted:
         line = ["--home", str(self.lake.home), "audit", rse or self.rse, *arguments]
         return CliRunner().invoke(cli, line, env=environment)
 
-    def found(self, *arguments: str, account: str = "root") -> tuple[dict[str, tuple[str, str]], dict[str, Any]]:
-        """Return what an audit tells, sign and fate by the name of the file, and its report."""
-        result = self.audit("--json", *arguments, account=account)
+    def found(self, *arguments: str, whole: bool = False) -> tuple[dict[str, tuple[str, str]], dict[str, Any]]:
+        """Return what an audit of the scope tells, sign and fate by the name of the file, and its report.
+
+        ``whole``: of all that lies at the RSE; it asks for the names of all files of all tests.
+        """
+        scope = () if whole else ("--scope", self.scope)
+        result = self.audit("--json", *scope, *arguments)
         assert result.exit_code in (0, 1), result.output + repr(result.exception)
         *lines, report = [orjson.loads(line) for line in result.stdout.splitlines()]
         assert result.exit_code == (1 if report["remaining"] else 0)

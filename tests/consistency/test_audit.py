@@ -22,8 +22,7 @@ def old() -> None:
 
 def plant_one_of_each(planted: Planted) -> dict[str, tuple[str, str]]:
     """Plant every kind of difference; return what is to be found."""
-    for number in range(5):
-        planted.plant(f"good{number}")
+    planted.plant_all([f"good{number}" for number in range(5)])
     planted.register("missing", b"missing")
     planted.register("copied", b"copied")
     planted.register("copied", b"copied", rse=SHARED_BY)
@@ -33,7 +32,7 @@ def plant_one_of_each(planted: Planted) -> dict[str, tuple[str, str]]:
     planted.plant("half", b"whole", "C").write_bytes(b"wh")
     planted.plant("whole", state="C")
     for name in AWKWARD:
-        planted.write(planted.folder / planted.scope / "ab" / "cd" / name, b"dark")
+        planted.dark(name)
     left = planted.path("never")
     planted.write(left.with_name("never.rucio.upload"), b"nev")
     old()
@@ -54,7 +53,7 @@ def test_every_kind_of_difference_is_found_and_repaired(planted: Planted) -> Non
     expected = plant_one_of_each(planted)
     everything = (*NOW, "--checksums", "all")
 
-    told, report = planted.found(*everything)
+    told, report = planted.found(*everything, whole=True)
     assert told == expected
     assert report["counts"]["same"] == 5
     assert (report["replicas"], report["files"]) == (12, 9 + len(AWKWARD) + 1)
@@ -86,7 +85,7 @@ def test_the_plan_says_what_a_repair_does_and_what_follows(folder: Planted) -> N
     plant_one_of_each(folder)
     lines = {
         line.split()[2].partition(":")[2]: line
-        for line in folder.audit(*NOW).stdout.splitlines()
+        for line in folder.audit(*NOW, "--scope", folder.scope).stdout.splitlines()
         if " replica " in line
     }
     assert "repair: declare it bad, and as there is no other replica, Rucio will call the file lost" in lines["missing"]
@@ -98,7 +97,7 @@ def test_the_plan_says_what_a_repair_does_and_what_follows(folder: Planted) -> N
 def test_what_is_young_may_be_on_its_way(planted: Planted) -> None:
     planted.register("begun", b"begun", "C")
     planted.plant("whole", state="C")
-    planted.write(planted.folder / "dark", b"dark")
+    planted.dark("dark")
     planted.write(planted.path("never").with_name("never.rucio.upload"), b"nev")
     told, report = planted.found("--repair", "--delete-dark", "--threshold", "100%")
     assert told == {}
@@ -107,8 +106,10 @@ def test_what_is_young_may_be_on_its_way(planted: Planted) -> None:
 
 
 def test_bytes_are_read_only_where_that_is_asked_for(planted: Planted) -> None:
-    for number in range(40):
-        planted.plant(f"f{number}").write_bytes(b"?" * len(f"f{number}"))
+    names = [f"f{number}" for number in range(40)]
+    planted.plant_all(names)
+    for name in names:
+        planted.path(name).write_bytes(b"?" * len(name))
     told, report = planted.found()
     assert (told, report["read"]) == ({}, 0)
     told, report = planted.found("--checksums", "50%")
@@ -120,17 +121,17 @@ def test_bytes_are_read_only_where_that_is_asked_for(planted: Planted) -> None:
 
 def test_dark_files_are_told_and_stay_unless_their_deletion_is_asked_for(folder: Planted) -> None:
     folder.plant("good")
-    dark = folder.write(folder.folder / "dark", b"dark")
+    dark = folder.dark("dark.bin")
     told, report = folder.found(*NOW, "--repair", "--threshold", "100%")
-    assert (told, report["remaining"]) == ({"dark": ("-", "dark")}, 1)
+    assert (told, report["remaining"]) == ({"dark.bin": ("-", "dark")}, 1)
     assert dark.exists()
-    told, _ = folder.found(*NOW, "--ignore", "da*")
+    told, _ = folder.found(*NOW, "--ignore", "*/dark/*.bin")
     assert told == {}
 
 
 def test_a_file_that_rucio_hides_from_its_listing_is_not_dark(folder: Planted) -> None:
     hidden = folder.plant("hidden")
-    folder.write(folder.folder / "dark", b"dark")
+    folder.dark("dark")
     assert folder.lake.settings.database.admin_url is not None
     with psycopg.connect(folder.lake.settings.database.admin_url.get_secret_value()) as connection:
         connection.execute("UPDATE dev.dids SET suppressed = true WHERE scope = %s", [folder.scope])
@@ -141,8 +142,7 @@ def test_a_file_that_rucio_hides_from_its_listing_is_not_dark(folder: Planted) -
 
 
 def test_a_storage_that_is_not_there_declares_nothing_lost(folder: Planted) -> None:
-    for number in range(10):
-        folder.plant(f"f{number}")
+    folder.plant_all([f"f{number}" for number in range(10)])
     folder.folder.rename(folder.folder.with_name("elsewhere"))
     gone = folder.audit(*NOW, "--repair")
     assert "there is no folder" in str(gone.exception)
@@ -158,15 +158,14 @@ def test_a_storage_that_is_not_there_declares_nothing_lost(folder: Planted) -> N
 
 
 def test_a_repair_does_the_one_kind_of_which_there_are_not_too_many(folder: Planted) -> None:
-    for number in range(20):
-        folder.plant(f"f{number}")
+    folder.plant_all([f"f{number}" for number in range(20)])
     folder.path("f7").unlink()
     for number in range(20):
-        folder.write(folder.folder / f"dark{number}", b"dark")
+        folder.dark(f"dark{number}")
     _, report = folder.found(*NOW, "--repair", "--delete-dark")
     assert (report["repaired"], report["remaining"]) == (1, 20)
     assert folder.state("f7") == "BAD"
-    assert (folder.folder / "dark0").exists()
+    assert (folder.folder / folder.scope / "dark" / "dark0").exists()
 
 
 def test_what_a_rule_waits_for_is_not_withdrawn(folder: Planted) -> None:
@@ -198,7 +197,7 @@ def test_the_only_replica_of_a_file_in_a_dataset_is_not_withdrawn(folder: Plante
 def test_an_account_that_may_not_repair_is_told_so(folder: Planted) -> None:
     folder.plant("good")
     folder.register("missing", b"missing")
-    result = folder.audit(*NOW, "--repair", "--threshold", "100%", account="alice")
+    result = folder.audit(*NOW, "--scope", folder.scope, "--repair", "--threshold", "100%", account="alice")
     assert result.exit_code == 1
     assert "! replica" in result.stdout
     assert "alice can not declare bad replicas" in result.stdout
@@ -231,7 +230,7 @@ def test_something_else_in_the_place_of_a_file_is_no_file(folder: Planted) -> No
     folder.path("link").symlink_to(target)
     folder.path("broken").symlink_to(folder.folder / "nowhere")
     folder.path("folder").mkdir()
-    (folder.folder / "loop").symlink_to(folder.folder)
+    (folder.folder / folder.scope / "loop").symlink_to(folder.folder)
     told, report = folder.found(*NOW)
     target.unlink()
     assert told == {"broken": ("+", "missing"), "folder": ("+", "missing")}
@@ -248,8 +247,8 @@ def test_a_scope_is_looked_at_alone(planted: Planted) -> None:
     planted.write(other.path("dark-too"), b"dark")
     planted.plant("good")
     planted.register("missing", b"missing")
-    planted.write(planted.path("dark"), b"dark")
-    told, report = planted.found(*NOW, "--scope", planted.scope)
+    planted.dark("dark")
+    told, report = planted.found(*NOW)
     assert told == {"missing": ("+", "missing"), "dark": ("-", "dark")}
     assert report["counts"] == {"same": 1, "missing": 1, "known": 1, "dark": 1}
 
@@ -260,11 +259,11 @@ def test_files_of_a_dataset_are_looked_up_one_by_one(planted: Planted) -> None:
     planted.register("missing", b"missing")
     planted.path("longer").write_bytes(b"longer than it was")
     planted.path("elsewhere").unlink()
-    planted.write(planted.folder / "dark", b"dark")
+    planted.dark("dark")
     planted.root.send("add_dataset", planted.scope, "dataset")
     inside = [did_json(planted.did(name)) for name in ("good", "longer", "missing")]
     planted.root.send("attach_dids", planted.scope, "dataset", inside)
-    told, report = planted.found(*NOW, "--dataset", f"{planted.scope}:dataset")
+    told, report = planted.found(*NOW, "--dataset", f"{planted.scope}:dataset", whole=True)
     assert told == {"longer": ("*", "wrong size"), "missing": ("+", "missing")}
     assert (report["replicas"], report["listed"]) == (3, False)
     unknown = planted.audit("--dataset", f"{planted.scope}:nosuch")
@@ -302,7 +301,7 @@ def test_several_rses_in_one_audit(rse_with: Callable[..., Planted]) -> None:
     for planted in (one, other):
         planted.plant("everywhere")
     one.register("missing", b"missing")
-    result = one.audit("--json", *NOW, rse=f"{one.rse}|{other.rse}")
+    result = one.audit("--json", *NOW, "--scope", one.scope, rse=f"{one.rse}|{other.rse}")
     *lines, first, second = map(orjson.loads, result.stdout.splitlines())
     assert [(line["rse"], line["fate"]) for line in lines] == [(one.rse, "missing")]
     assert {report["rse"]: report["differences"] for report in (first, second)} == {one.rse: 1, other.rse: 0}

@@ -45,9 +45,10 @@ def test_a_storage_out_of_reach_is_compared_with_its_own_list(tape: Planted, tmp
         f"./{below(tape, 'good')}",
         f"/tape/survey/{below(tape, 'prefixed')}",
         f"root://tape.example.org:1094//tape/survey/{below(tape, 'addressed')}",
-        "dark with spaces ",
+        f"{tape.scope}/dark with spaces ",
         "",
-        "\udce9t\udce9 in Latin-1",
+        f"{tape.scope}/\udce9t\udce9 in Latin-1",
+        "another-scope/file",
     )
     told, report = tape.found(*NOW, "--dump", listed)
     assert told == {
@@ -64,7 +65,7 @@ def test_a_storage_out_of_reach_is_compared_with_its_own_list(tape: Planted, tmp
 
 def test_what_was_registered_after_the_list_was_made_is_not_missing(tape: Planted, tmp_path: Path) -> None:
     tape.register("late", b"...")
-    told, report = tape.found(*NOW, "--dump", dump(tmp_path / "files.txt", "README", age=3600))
+    told, report = tape.found(*NOW, "--dump", dump(tmp_path / "files.txt", f"{tape.scope}/README", age=3600))
     assert told == {"README": ("-", "dark")}
     assert report["counts"]["under way"] == 1
 
@@ -73,7 +74,9 @@ def test_a_list_is_checked_with_the_storage_where_that_is_in_reach(folder: Plant
     for name in ("listed", "unlisted"):
         folder.plant(name)
     folder.register("missing", b"missing")
-    listed = dump(tmp_path / "files.txt", below(folder, "listed"), below(folder, "missing"), "gone/since", age=60)
+    listed = dump(
+        tmp_path / "files.txt", below(folder, "listed"), below(folder, "missing"), f"{folder.scope}/gone", age=60
+    )
     told, report = folder.found(*NOW, "--dump", listed)
     # The list is believed of what it has; what it has not is looked for.
     assert told == {}

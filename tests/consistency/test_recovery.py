@@ -47,7 +47,7 @@ def test_what_was_lost_at_one_place_comes_back_from_another(lake: RunningLake, r
         sydney.plant(name, name.encode() * 1000)
     root.send("add_replication_rule", [did_json(sydney.did(name)) for name in ("gone", "garbled")], 1, vienna.rse)
     wait_for(lambda: vienna.state("gone") == vienna.state("garbled") == "AVAILABLE")
-    look = (*NOW, "--scope", scope, "--checksums", "all")
+    look = (*NOW, "--checksums", "all")
     assert vienna.found(*look)[0] == {}
 
     vienna.path("gone").unlink()
