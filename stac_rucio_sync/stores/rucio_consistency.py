@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from stac_rucio_sync.errors import RefusedError, UsageError
@@ -15,9 +15,6 @@ from stac_rucio_sync.stores.refusals import MissingError
 from stac_rucio_sync.stores.rucio_calls import RucioCalls, did_json, in_calls
 from stac_rucio_sync.stores.rucio_replicas import SCHEMES
 from stac_rucio_sync.stores.rucio_uploads import RucioUploads
-
-if TYPE_CHECKING:
-    from stac_rucio_sync.stores.rucio_protocols import StorageElement
 
 _AT_A_TIME: Final = 1000
 """Names that are given away together."""
@@ -36,7 +33,7 @@ class RucioConsistency:
         self._calls = RucioCalls(settings.rucio)
         self._uploads = RucioUploads(settings)
         self._prefixes: dict[str, list[tuple[str, str]]] = {}
-        self._elements: dict[str, StorageElement] = {}
+        self._described: dict[str, dict[str, Any]] = {}
 
     def close(self) -> None:
         """Close all connections."""
@@ -65,10 +62,8 @@ class RucioConsistency:
         """Return what Rucio says of an RSE (protocols, naming), and its attributes."""
         settings: dict[str, Any] = self._calls.send("get_rse", rse)
         attributes: Mapping[str, Any] = self._calls.send("list_rse_attributes", rse)
-        from stac_rucio_sync.stores.rucio_protocols import StorageElement  # noqa: PLC0415 - imported when used
-
         self._prefixes[rse] = prefixes_of(settings)
-        self._elements[rse] = StorageElement(settings)
+        self._described[rse] = settings
         return settings, attributes
 
     def login(self) -> tuple[str | None, str | None]:
@@ -153,8 +148,12 @@ class RucioConsistency:
     def _path(self, did: Did, rse: str, pfns: Iterable[str]) -> str | None:
         paths = (path_below(pfn, self._prefixes[rse]) for pfn in pfns)
         found = next((path for path in paths if path is not None), None)
+        if found is not None:
+            return found
         # Rucio shows addresses of protocols for reading only.
-        return found if found is not None else self._elements[rse].path_of(did)
+        from stac_rucio_sync.stores.protocol_objects import path_by_rule  # noqa: PLC0415 - Rucio is imported when used
+
+        return path_by_rule(self._described[rse], did)
 
     def elsewhere(self, dids: Iterable[Did]) -> dict[Did, Elsewhere]:
         """Return where else files are, and in what; files that Rucio does not know are left out."""

@@ -20,12 +20,11 @@ from rucio.common import exception as rucio_errors
 
 from stac_rucio_sync.errors import RefusedError, SyncError
 from stac_rucio_sync.model import Did, Hashed
+from stac_rucio_sync.model.storage import UNFINISHED
 from stac_rucio_sync.stores.protocol_objects import Protocol, make_protocol, path_by_rule, pfn_at, protocols_for
 
 LOG = logging.getLogger(__name__)
 
-UNFINISHED: Final = ".rucio.upload"
-"""Ends the names of files that are on their way, as in Rucio's own client."""
 _DOWN_SECONDS: Final = 20.0
 """How long a protocol that could not be reached is left alone while there is another one."""
 

@@ -15,6 +15,7 @@ import orjson
 
 from stac_rucio_sync.errors import ItemError, SyncError
 from stac_rucio_sync.model import Hashed
+from stac_rucio_sync.model.storage import UNFINISHED
 
 if TYPE_CHECKING:
     from stac_rucio_sync.stores.rucio_protocols import Put, StorageElement
@@ -146,8 +147,6 @@ def _read_and_send(task: SendTask, element: StorageElement) -> tuple[Put, Hashed
 
 def discard(storage: Storage, target: str) -> str | None:
     """Take away what lies at a place, finished or not; return why that cannot be done, if it cannot."""
-    from stac_rucio_sync.stores.rucio_protocols import UNFINISHED  # noqa: PLC0415 - Rucio is imported when used
-
     element = _element(storage)
     for path in (target, target + UNFINISHED):
         try:
