@@ -201,13 +201,19 @@ def perform(client_version: str, function: Callable[..., T], args: tuple[Any, ..
     ------
     FatalError
         The worker has another version of this package than the client.
+    OSError
+        The function's own, with a note that names the machine: it may lack what others have.
     """
     if client_version != __version__:
         raise FatalError(
             f"the worker on {platform.node()} has stac-rucio-sync {__version__}, the client {client_version}: both "
             "need the same"
         )
-    return function(*args, **kwargs)
+    try:
+        return function(*args, **kwargs)
+    except OSError as error:
+        error.add_note(f"on the worker {platform.node()}")
+        raise
 
 
 def _translated(error: BaseException) -> BaseException:

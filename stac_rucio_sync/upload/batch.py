@@ -346,5 +346,6 @@ def _outcome_of(error: Exception) -> Outcome:
     if isinstance(error, ChangedError):
         return UploadFate.CHANGED, str(error)
     if isinstance(error, OSError):
-        return UploadFate.UNREADABLE, error.strerror or str(error)
+        # A worker of a cluster adds which machine it is on.
+        return UploadFate.UNREADABLE, ", ".join([error.strerror or str(error), *getattr(error, "__notes__", ())])
     return UploadFate.FAILED, str(error)

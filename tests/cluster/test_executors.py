@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 import time
 from concurrent.futures import wait
@@ -47,6 +48,9 @@ def test_a_cluster_does_calls_and_outlives_a_killed_worker(tmp_path: Path) -> No
         assert refused.value.status == 404
         with pytest.raises(TransientError, match="the server is down"):
             executor.submit(calls.fail).result()
+        with pytest.raises(FileNotFoundError) as missing:
+            executor.submit(calls.read, tmp_path / "nothing").result()
+        assert missing.value.__notes__ == [f"on the worker {platform.node()}"]
 
         # The first worker that takes this call dies with it, and with whatever else it was doing.
         beside = [executor.submit(calls.process_after, 0.3) for _ in range(6)]
