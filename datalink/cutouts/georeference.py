@@ -208,8 +208,9 @@ def _projection(system: CRS | None) -> pyproj.Transformer:
     if system is None:
         raise RequestError("the file does not say in which reference system its pixels lie")
     with _translated():
-        # to_2d: a height system says nothing of where a pixel is.
-        flat = pyproj.CRS.from_wkt(system.to_wkt(version=WktVersion.WKT2_2019)).to_2d()
+        flat = pyproj.CRS.from_wkt(system.to_wkt(version=WktVersion.WKT2_2019))
+        if len(flat.axis_info) > 2 or flat.is_compound:
+            flat = flat.to_2d()  # heights say nothing of where a pixel is
         return pyproj.Transformer.from_crs(_of_body(flat), flat, always_xy=True)
 
 

@@ -34,8 +34,10 @@ LONGEST: Final = 1024
 _COLOURS: Final = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 _NAMES: Final = ("red", "green", "blue")
 _IN_MEMORY: Final = 32 * 2**20
-_SOFTENING: Final = 0.1
-"""Of the arsinh: the part of the range below which brightness grows evenly."""
+_BRIGHT: Final = 99.8
+"""Per cent of the values of a FITS image that are not white."""
+_EVEN: Final = (1e-4, 0.1)
+"""Part of the range from black to white over which the brightness of a FITS image grows evenly: least and most."""
 _MIDDLE: Final = (2.0, 98.0)
 """Per cent of the values of a GeoTIFF file that are black, and that are not white."""
 _SAMPLE: Final = 100_000
@@ -97,7 +99,7 @@ def png_of_fits(cutout: Cutout) -> Cutout:
             with fits.open(spool, memmap=False, lazy_load_hdus=True) as hdus:
                 values = _brightness(hdus)
     valid = np.isfinite(values)
-    grey = _levels(values, *_sky_range(values[valid]), soften=True)
+    grey = _levels(values, *_sky_range(values[valid]))
     return _png(_opaque_where(valid[::-1], grey[None, ::-1]))
 
 
@@ -126,7 +128,7 @@ def _picture_of(part: Part, fewer: float) -> Picture:
             values = (np.abs(values) if np.iscomplexobj(values) else values).astype(np.float64)
         opaque &= np.isfinite(values).all(axis=0)
         low, high = _ground_range(values[:, opaque].ravel(), has_nodata=not opaque.all())
-        values = _levels(values, low, high, soften=False)
+        values = _levels(values, low, high)
     return _opaque_where(opaque, values)
 
 
@@ -230,16 +232,16 @@ def _blocks(values: Numbers, step: int) -> Numbers:
     return np.where(count > 0, sums / np.maximum(count, 1), np.nan)
 
 
-def _sky_range(values: Numbers) -> tuple[float, float]:
-    """Return which values are black and white: little of the noise below, the brightest sources above."""
+def _sky_range(values: Numbers) -> tuple[float, float, float]:
+    """Return which values are black and white, and up to which brightness grows evenly: the range of the noise."""
     if not len(values):
-        return 0.0, 0.0
+        return 0.0, 0.0, 0.0
     # Late: it loads much of astropy, and few who read FITS files look at pictures.
     from astropy.visualization import ZScaleInterval  # noqa: PLC0415
 
     some = _some(values)
-    low, _ = ZScaleInterval().get_limits(some)
-    return float(low), float(np.percentile(some, 99.8))
+    low, noise = ZScaleInterval().get_limits(some)
+    return float(low), max(float(noise), float(np.percentile(some, _BRIGHT))), float(noise)
 
 
 # ---------------------------------------------------------------------------------------------------------- pixels
@@ -249,14 +251,25 @@ def _some(values: Numbers) -> Numbers:
     return values[:: max(1, len(values) // _SAMPLE)]
 
 
-def _levels(values: Numbers, low: float, high: float, *, soften: bool) -> Picture:
-    """Return grey levels from 0 to 255; without a range, the one in the middle."""
+def _levels(values: Numbers, low: float, high: float, even: float | None = None) -> Picture:
+    """Return grey levels from 0 to 255; without a range, the one in the middle.
+
+    Parameters
+    ----------
+    values
+        What is shown.
+    low, high
+        Which values are black and white.
+    even
+        From here on brightness grows by an arsinh, ever slower; None where it grows evenly to its end.
+    """
     if not high > low:
         return np.full(values.shape, 128, dtype=np.uint8)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         part = np.clip((values - low) / (high - low), 0.0, 1.0)
-        if soften:
-            part = np.arcsinh(part / _SOFTENING) / np.arcsinh(1.0 / _SOFTENING)
+        if even is not None:
+            softening = np.clip((even - low) / (high - low), *_EVEN)
+            part = np.arcsinh(part / softening) / np.arcsinh(1.0 / softening)
     return np.nan_to_num(part * 255.0).round().astype(np.uint8)
 
 
