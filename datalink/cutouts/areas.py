@@ -183,11 +183,20 @@ _WRONG = {
 
 def _in_plane(x: Numbers, y: Numbers, ring_x: Numbers, ring_y: Numbers) -> Truths:
     """Tell which points a plane ring holds: a line to the right of them crosses it an odd number of times."""
-    inside = np.zeros(np.broadcast(x, y).shape, dtype=np.bool_)
-    for x0, y0, x1, y1 in zip(ring_x, ring_y, np.roll(ring_x, -1), np.roll(ring_y, -1), strict=True):
-        if y0 != y1:
-            inside ^= ((y0 > y) != (y1 > y)) & (x < (x1 - x0) * (y - y0) / (y1 - y0) + x0)
-    return inside
+    shape = np.broadcast(x, y).shape
+    order = np.argsort(y, axis=None, kind="stable")
+    x, y = x.ravel()[order], y.ravel()[order]
+    # Of each edge only the points at its own height: rings of many short edges take no longer than those of few.
+    starts = np.searchsorted(y, np.minimum(ring_y, np.roll(ring_y, -1)))
+    stops = np.searchsorted(y, np.maximum(ring_y, np.roll(ring_y, -1)))
+    inside = np.zeros(len(x), dtype=np.bool_)
+    for edge in np.nonzero(stops > starts)[0]:
+        here = slice(starts[edge], stops[edge])
+        x0, y0, after = ring_x[edge], ring_y[edge], (edge + 1) % len(ring_x)
+        inside[here] ^= x[here] < (ring_x[after] - x0) * (y[here] - y0) / (ring_y[after] - y0) + x0
+    held = np.empty(len(x), dtype=np.bool_)
+    held[order] = inside
+    return held.reshape(shape)
 
 
 def _axes(centre: Numbers) -> tuple[Numbers, Numbers]:

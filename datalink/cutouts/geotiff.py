@@ -5,6 +5,7 @@ A box gives the smallest window of whole pixels; of a polygon or circle those pi
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.windows import Window as Pixels
 
 from datalink.cutouts.contract import Cutout, Limits
+from datalink.cutouts.errors import LimitError
 from datalink.cutouts.parts import Part, check_limits, part_of
 from datalink.cutouts.reading import RangeFile
 from datalink.cutouts.region import Cutting
@@ -29,6 +31,7 @@ _TILE: Final = 512
 """Pixels, the side of a cut-out's tiles."""
 _AT_ONCE: Final = 32 * 2**20
 """Bytes that are read, and so asked of a server in one go."""
+_PIXELS_AT_ONCE: Final = 2**22
 _OF_THE_WHOLE: Final = ("STATISTICS_", "OVR_RESAMPLING_ALG", "AREA_OR_POINT")
 """Beginnings of tags that do not hold for a part, or are written in their own way."""
 
@@ -60,23 +63,26 @@ def cut_geotiff(file: RangeFile, wanted: Cutting, did: str, limits: Limits) -> C
     FileError
         The file is no GeoTIFF file, is broken, or ends too early.
     """
+    until = time.monotonic() + limits.seconds
     spool = Spool()
     try:
         with opened(file) as dataset:
             part = part_of(dataset, wanted)
             check_limits(part, limits)
-            _write(part, spool, did)
+            _write(part, spool, did, until)
     except BaseException:
         spool.close()
         raise
     return Cutout(MEDIA_TYPE, spool.length, spool.sent())
 
 
-def _write(part: Part, spool: Spool, did: str) -> None:
+def _write(part: Part, spool: Spool, did: str, until: float) -> None:
     marking = _Marking(part)
     with spool.written(**_profile(part)) as made:
         _describe(part, made, did)
         for columns, rows in _tiles(part):
+            if time.monotonic() > until:
+                raise LimitError("the cut-out takes longer than it may: ask for a smaller region")
             place = Pixels(columns.start, rows.start, len(columns), len(rows))
             pixels, valid = marking.read(columns, rows)
             made.write(pixels, window=place)
@@ -87,7 +93,7 @@ def _write(part: Part, spool: Spool, did: str) -> None:
 def _tiles(part: Part) -> Iterator[tuple[range, range]]:
     """Yield columns and rows of the cut-out, whole tiles of it, as many at once as memory is meant for."""
     window = part.window
-    tiles = max(1, _AT_ONCE // (_TILE * _TILE * part.depth))
+    tiles = max(1, min(_AT_ONCE // part.depth, _PIXELS_AT_ONCE) // (_TILE * _TILE))
     for top in range(0, window.height, _TILE):
         for left in range(0, window.width, tiles * _TILE):
             yield (

@@ -51,6 +51,16 @@ def test_a_polygon_with_a_notch_does_not_hold_the_notch() -> None:
     assert not holds(notched, 190.0, -1.0)  # its antipode
 
 
+def test_a_polygon_of_many_points_holds_what_the_circle_does_that_they_lie_on() -> None:
+    circle = area_of(Circle(30.0, 50.0, 20.0))
+    around = np.transpose(circle.outline(np.linspace(0.0, 1.0, 1000, endpoint=False)))
+    lon, lat = np.meshgrid(np.linspace(-60.0, 120.0, 300), np.linspace(10.0, 90.0, 200))
+    held = area_of(Polygon(tuple(map(tuple, around.tolist())))).holds(lon, lat)
+    assert held.shape == lon.shape
+    assert 0.1 < held.mean() < 0.6
+    assert (held != circle.holds(lon, lat)).mean() < 1e-4
+
+
 def test_a_circle_holds_what_is_no_farther_than_its_radius() -> None:
     lon, lat = anywhere(2000)
     for circle in (Circle(359.0, 10.0, 5.0), Circle(20.0, 88.0, 10.0), Circle(200.0, -30.0, 120.0)):

@@ -254,14 +254,16 @@ def test_what_the_reader_refuses_is_what_the_caller_hears(tmp_path: Path) -> Non
     ("limits", "told"),
     [
         (Limits(pixels=9999), "100 × 100 pixels of 1 bands.*ask for a smaller region"),
+        (Limits(seconds=0.0), "longer than it may"),
         (Limits(output_bytes=39_999), "40000 bytes.*ask for a smaller region"),
     ],
 )
-def test_what_is_too_large_is_refused_before_any_pixel_is_read(limits: Limits, told: str, tmp_path: Path) -> None:
+def test_what_costs_too_much_is_refused(limits: Limits, told: str, tmp_path: Path) -> None:
     path = mars(tmp_path / "x.tif")
     with pytest.raises(LimitError, match=told):
         cut(path, None, limits)
-    assert Raster(cut(path, Range(12.0, 15.0, 42.0, 45.0), limits)).width == 30
+    if limits.seconds:
+        assert Raster(cut(path, Range(12.0, 15.0, 42.0, 45.0), limits)).width == 30
 
 
 def test_few_bytes_that_stand_for_a_huge_tile_are_not_decompressed(tmp_path: Path) -> None:
