@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from stac_rucio_sync.consistency import comparison
 from stac_rucio_sync.consistency.dumps import Dump
 from stac_rucio_sync.consistency.findings import Fate, Finding
 from stac_rucio_sync.consistency.report import RseReport
-from stac_rucio_sync.errors import RefusedError, TransientError
+from stac_rucio_sync.errors import FatalError, RefusedError, TransientError
 from stac_rucio_sync.model import Did, Hashed
 from stac_rucio_sync.model.storage import Elsewhere, RseReplica, StoredFile
 from stac_rucio_sync.stores.rucio_consistency import RucioConsistency
@@ -24,6 +24,9 @@ from stac_rucio_sync.stores.storage import Storage
 
 Asked = TypeVar("Asked")
 Told = TypeVar("Told")
+
+MOST_UNANSWERED: Final = 20
+"""A file may lie on a disk of its own that is down; so many in a row are the storage."""
 
 Looked = StoredFile | None | str
 """A file, none, or why it cannot be looked at."""
@@ -86,6 +89,8 @@ class Examiner:
     before: datetime
     ignore: Sequence[str] = ()
     _none: Elsewhere = field(default_factory=Elsewhere)
+    _unanswered: int = 0
+    """Files in a row that the storage did not tell of."""
 
     # -------------------------------------------------------------------------------------------------- replicas
 
@@ -261,28 +266,35 @@ class Examiner:
         return looked | dict(zip((one for one, _ in placed), found, strict=True))
 
     def _each(self, storage: Storage, paths: Iterable[str]) -> list[Looked]:
-        return list(self.pool.map(lambda path: _told(storage.look, path), paths))
+        return list(self.pool.map(lambda path: self._told(storage.look, path), paths))
 
     def _hashed(self, subject: Subject, paths: Sequence[str]) -> list[Hashed | str]:
         storage = subject.storage
         if storage is None:
             return ["it cannot be read from here" for _ in paths]
-        read = list(self.pool.map(lambda path: _told(storage.hash, path), paths))
+        read = list(self.pool.map(lambda path: self._told(storage.hash, path), paths))
         whole = [one for one in read if isinstance(one, Hashed)]
         subject.report.read += len(whole)
         subject.report.bytes_read += sum(one.bytes for one in whole)
         return read
 
+    def _told(self, ask: Callable[[str], Told], path: str) -> Told | str:
+        """Ask for one file; a storage that tells of none any more ends the audit, after its own patience each time."""
+        try:
+            told = ask(path)
+        except RefusedError as error:
+            return str(error)
+        except TransientError as error:
+            self._unanswered += 1
+            if self._unanswered >= MOST_UNANSWERED:
+                raise FatalError(f"the storage does not answer any more: {error}") from error
+            return str(error)
+        self._unanswered = 0
+        return told
+
 
 def _differs(replica: RseReplica, file: StoredFile | None) -> bool:
     return comparison.compared(replica, file) is not Fate.SAME
-
-
-def _told(ask: Callable[[str], Told], path: str) -> Told | str:
-    try:
-        return ask(path)
-    except (RefusedError, TransientError) as error:
-        return str(error)
 
 
 def _unchecked(replica: RseReplica, why: str) -> Examined:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import click
 import pytest
-from hypothesis import given, settings
+import requests
+from hypothesis import given
+from hypothesis import settings as trials
 from hypothesis import strategies as st
 
 from rucio_policy.paths import documented_hash, identity, rucio_hash
@@ -22,15 +27,20 @@ from stac_rucio_sync.consistency.comparison import (
     stray,
     unfinished,
 )
+from stac_rucio_sync.consistency.examining import Examiner, Subject
 from stac_rucio_sync.consistency.findings import DIFFERENCES, FILE_FATES, REPLICA_FATES, Fate, Finding, Remedy
 from stac_rucio_sync.consistency.report import RseReport
 from stac_rucio_sync.consistency.shelf import Shelf
-from stac_rucio_sync.errors import RefusedError
+from stac_rucio_sync.errors import FatalError, RefusedError
 from stac_rucio_sync.model import Did, Hashed
 from stac_rucio_sync.model.storage import Elsewhere, RseReplica, StoredFile
 from stac_rucio_sync.plan import Sign
-from stac_rucio_sync.stores.rucio_consistency import path_below, prefixes_of
+from stac_rucio_sync.settings import Settings
+from stac_rucio_sync.stores import storage_webdav
+from stac_rucio_sync.stores.rucio_consistency import RucioConsistency, path_below, prefixes_of
 from stac_rucio_sync.stores.storage import confined, hashed
+from stac_rucio_sync.stores.storage_webdav import WebDavStorage
+from tests.unit.loopback import Answer, Asked, serving
 
 REPLICA = RseReplica(Did("s", "n"), "DISK", "AVAILABLE", "s/n", 3, "024d0127", "900150983cd24fb0d6963f7d28e17f72")
 COPYING = replace(REPLICA, state="COPYING")
@@ -130,14 +140,14 @@ NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9.\-_]{0,60}", fullmatch=True)
 
 
 @pytest.mark.parametrize("path_of", [rucio_hash, identity, documented_hash])
-@settings(max_examples=100)
+@trials(max_examples=100)
 @given(USERS | SCOPES, NAMES)
 def test_a_path_leads_back_to_its_file(path_of: Callable[[str, str], str], scope: str, name: str) -> None:
     assert Did(scope, name) in possible_names(path_of(scope, name).lstrip("/"))
 
 
 @pytest.mark.parametrize(("path_of", "algorithm"), [(rucio_hash, "hash"), (identity, "identity")])
-@settings(max_examples=50)
+@trials(max_examples=50)
 @given(USERS | SCOPES, NAMES)
 def test_all_files_of_a_scope_are_in_its_folder(
     path_of: Callable[[str, str], str], algorithm: str, scope: str, name: str
@@ -211,6 +221,33 @@ def test_what_was_read_is_kept_by_path() -> None:
     shelf.put_findings([*findings, Finding(Fate.DARK, "TAPE", "0", "why")])
     assert [one for batch in shelf.findings("DISK", Fate.DARK, 2) for one in batch] == findings
     shelf.close()
+
+
+# ------------------------------------------------------------------------------------------------------ a second look
+
+
+def test_a_storage_that_answers_no_more_ends_the_audit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One file that cannot be read is told, and the next is read."""
+    monkeypatch.setattr(storage_webdav, "_PAUSE", 0.0)
+    down = {"s/17"}
+
+    def answer(asked: Asked) -> Answer:
+        return Answer(503) if "all" in down or asked.path[1:] in down else Answer(200, b"abc")
+
+    replicas = [replace(REPLICA, did=Did("s", str(number)), path=f"s/{number}") for number in range(40)]
+    files = {one.path: StoredFile(one.path, 3) for one in replicas if one.path is not None}
+    with serving(answer) as server, ThreadPoolExecutor(2) as pool, closing(RucioConsistency(Settings())) as edge:
+        storage = WebDavStorage(server.url, lambda: SimpleNamespace(session=requests.Session(), cert=None, timeout=5))
+        subject = Subject("DISK", storage, RseReport("DISK", server.url))
+        examiner = Examiner(edge, pool, datetime.now(UTC))
+        examined = examiner.replicas(subject, replicas, files, lambda _: True)
+        assert [one.replica.path for one in examined if one.fate is Fate.UNCHECKED] == ["s/17"]
+        assert sum(one.fate is Fate.SAME for one in examined) == 39
+        down.add("all")
+        with pytest.raises(FatalError, match="does not answer any more"):
+            examiner.replicas(subject, replicas, files, lambda _: True)
+        assert len(server.asked) < 40 + 3 + 30 * storage_webdav.ATTEMPTS
+        storage.close()
 
 
 # --------------------------------------------------------------------------------------------------------- parameters
