@@ -123,26 +123,31 @@ def _wavelengths(axis: WCS, places: Numbers) -> Numbers:
 
 
 def _translated(axis: WCS, told: str, values: Numbers) -> Numbers:
-    with_units = values * units.Unit(axis.wcs.cunit[0])
+    """Return wavelengths of values that wcslib did not translate."""
+    refused = RequestError(f"BAND: its spectral axis ({told}) cannot be brought to wavelengths")
+    rest = axis.wcs.restwav * units.m
+    if axis.wcs.restfrq > 0.0:
+        rest = axis.wcs.restfrq * units.Hz
+    kind = told[:4]
+    if kind in {"VRAD", "VOPT"} and not rest.value > 0.0:
+        raise refused  # a velocity, without the line that it belongs to
     try:
-        match told[:4]:
-            case "FREQ" | "WAVE" | "WAVN" | "ENER":
-                metres = with_units.to(units.m, equivalencies=units.spectral())
-            case "AWAV":
-                metres = with_units.to(units.m)
-                squared = metres.to_value(units.um) ** 2
-                # FITS WCS paper III, equation 65
-                metres = metres * (1.0 + 1e-6 * (287.6155 + 1.62887 / squared + 0.01360 / squared**2))
-            case "VRAD":
-                rest = axis.wcs.restfrq * units.Hz if axis.wcs.restfrq else axis.wcs.restwav * units.m
-                metres = with_units.to(units.m, equivalencies=units.doppler_radio(rest))
-            case "VOPT":
-                rest = axis.wcs.restwav * units.m if axis.wcs.restwav else axis.wcs.restfrq * units.Hz
-                metres = with_units.to(units.m, equivalencies=units.doppler_optical(rest))
-            case _:
-                raise RequestError(f"BAND: its spectral axis ({told}) cannot be brought to wavelengths")
-    except (units.UnitConversionError, ZeroDivisionError) as error:
-        raise RequestError(f"BAND: its spectral axis ({told}) cannot be brought to wavelengths") from error
+        with_units = values * units.Unit(axis.wcs.cunit[0])
+        if kind in {"FREQ", "WAVE", "WAVN", "ENER"}:
+            metres = with_units.to(units.m, equivalencies=units.spectral())
+        elif kind == "VRAD":
+            metres = with_units.to(units.m, equivalencies=units.doppler_radio(rest))
+        elif kind == "VOPT":
+            metres = with_units.to(units.m, equivalencies=units.doppler_optical(rest))
+        elif kind == "AWAV":
+            metres = with_units.to(units.m)
+            squared = metres.to_value(units.um) ** 2
+            # FITS WCS paper III, equation 65
+            metres = metres * (1.0 + 1e-6 * (287.6155 + 1.62887 / squared + 0.01360 / squared**2))
+        else:
+            raise refused
+    except (units.UnitConversionError, ValueError) as error:
+        raise refused from error
     found: Numbers = metres.value
     return found
 

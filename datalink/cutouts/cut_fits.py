@@ -98,7 +98,8 @@ def _cuts(opened: FitsFile, wanted: Cutting, area: Area | None) -> list[tuple[Pi
     reasons: list[str] = []
     broken: list[FileError] = []
     for picture in opened.pictures:
-        opened.check_whole(picture)
+        with careful(f"the header of HDU {picture.number} is broken"):
+            opened.check_whole(picture)
         try:
             world = opened.world(picture)
         except FileError as error:

@@ -50,8 +50,7 @@ def header_of(picture: Picture, slices: Sequence[slice], history: Sequence[str],
         _drop(header, _COMPRESSED)
         if header.get("EXTNAME") == "COMPRESSED_IMAGE":
             header.remove("EXTNAME")
-    bitpix = int(picture.header["BITPIX"])
-    if bitpix < 0:
+    if picture.bitpix < 0:
         header.remove("BLANK", ignore_missing=True)  # which only integers have
     for axis, one in enumerate(reversed(slices), 1):
         _shift(header, axis, one.start, one.step or 1)
@@ -59,7 +58,7 @@ def header_of(picture: Picture, slices: Sequence[slice], history: Sequence[str],
     for line in history:
         header.add_history(_ascii(line))
     size = tuple(reversed(lengths(slices)))
-    return _written(_mandatory(bitpix, size, first=first), header)
+    return _written(_mandatory(picture.bitpix, size, first=first), header)
 
 
 def empty_header(primary: fits.Header, extensions: int) -> bytes:

@@ -22,6 +22,7 @@ from datalink.cutouts.structure import check_structure
 
 HEADERS: Final = 64 * 2**20
 """Bytes that may be read to get to know what is in a file: headers, and the tables that coordinates need."""
+_TYPES: Final = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 _SPECTRAL, _TIME, _STOKES = 3, 4, 1
 """Thousands of wcslib's types of axes."""
 
@@ -34,6 +35,7 @@ class Picture:
     """Of its HDU, from 0."""
     header: fits.Header
     """Of the picture, also where it is compressed."""
+    bitpix: int
     shape: tuple[int, ...]
     """As numpy has it: the last axis is the first of FITS."""
     start: int
@@ -46,7 +48,7 @@ class Picture:
     @property
     def item(self) -> int:
         """Bytes of a pixel."""
-        return abs(int(self.header["BITPIX"])) // 8
+        return abs(self.bitpix) // 8
 
     def axis(self, number: int) -> int:
         """Return the axis of `shape` that an axis of FITS is, counted from 0."""
@@ -125,7 +127,10 @@ class FitsFile:
         plain = self._tables[number]
         shape = tuple(int(length) for length in hdu.shape)
         tiled = plain if isinstance(hdu, fits.CompImageHDU) else None
-        return Picture(number, hdu.header, shape, int(plain.fileinfo()["datLoc"]), tiled, hdu)
+        bitpix = int(hdu.header["BITPIX"])
+        if bitpix not in _TYPES:
+            raise FileError(f"HDU {number} says BITPIX = {bitpix}")
+        return Picture(number, hdu.header, bitpix, shape, int(plain.fileinfo()["datLoc"]), tiled, hdu)
 
     def check_whole(self, picture: Picture) -> None:
         """Check that a picture's bytes are all there.
@@ -135,9 +140,11 @@ class FitsFile:
         FileError
             The file ends before.
         """
-        header = picture.header if picture.tiled is None else picture.tiled.header
-        length = abs(int(header["BITPIX"])) // 8 * prod(int(header[f"NAXIS{n + 1}"]) for n in range(header["NAXIS"]))
-        end = picture.start + length + int(header.get("PCOUNT", 0))
+        length = picture.item * prod(picture.shape)
+        if picture.tiled is not None:
+            header = picture.tiled.header
+            length = int(header["NAXIS1"]) * int(header["NAXIS2"]) + int(header.get("PCOUNT", 0))
+        end = picture.start + length
         if end > self._file.size:
             raise FileError(
                 f"{self._file.name} ends after {self._file.size} bytes, and its HDU {picture.number} after {end}"
@@ -247,4 +254,4 @@ def lengths(slices: Sequence[slice]) -> tuple[int, ...]:
 
 def dtype_of(picture: Picture) -> np.dtype[Any]:
     """Return the type of a picture's pixels as they are stored."""
-    return np.dtype({8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}[int(picture.header["BITPIX"])])
+    return np.dtype(_TYPES[picture.bitpix])

@@ -12,11 +12,10 @@ Pixels are counted from 0, their centres are whole numbers; positions are degree
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from astropy.coordinates import BarycentricMeanEcliptic, BaseCoordinateFrame, Galactic, SkyCoord, Supergalactic
+from astropy.coordinates import ICRS, BarycentricMeanEcliptic, BaseCoordinateFrame, Galactic, SkyCoord, Supergalactic
 from astropy.time import Time
 from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales, wcs_to_celestial_frame
@@ -70,6 +69,7 @@ class Sky:
         self._wcs = wcs
         self.width, self.height = width, height
         self._frame = _frame_of(wcs)
+        self._is_icrs = isinstance(self._frame, ICRS)
         self._lon_first = bool(wcs.wcs.lng < wcs.wcs.lat)
         scales = np.abs(proj_plane_pixel_scales(wcs))
         self.pixel: float = float(max(scales))
@@ -88,6 +88,8 @@ class Sky:
         first, second = self._wcs.all_pix2world(x, y, 0)
         lon, lat = (first, second) if self._lon_first else (second, first)
         known = np.isfinite(lon) & np.isfinite(lat) & (np.abs(lat) <= 90.0)
+        if self._is_icrs:
+            return np.where(known, lon % 360.0, np.nan), np.where(known, lat, np.nan)
         sky = SkyCoord(np.where(known, lon, 0.0), np.where(known, lat, 0.0), unit="deg", frame=self._frame).icrs
         return np.where(known, sky.spherical.lon.deg, np.nan), np.where(known, sky.spherical.lat.deg, np.nan)
 
@@ -97,8 +99,10 @@ class Sky:
         Where a map goes round the sphere more than once, the first place that is in the picture.
         """
         found_x, found_y = np.full(lon.shape, np.nan), np.full(lon.shape, np.nan)
-        there = SkyCoord(lon, lat, unit="deg", frame="icrs").transform_to(self._frame)
-        world = (there.spherical.lon.deg, there.spherical.lat.deg)
+        world = (lon, lat)
+        if not self._is_icrs:
+            there = SkyCoord(lon, lat, unit="deg", frame="icrs").transform_to(self._frame)
+            world = (there.spherical.lon.deg, there.spherical.lat.deg)
         # Beyond the reach of a distortion's polynomial there is no answer, and so it is with what comes back wrong.
         x0, y0 = self._wcs.all_world2pix(*(world if self._lon_first else world[::-1]), 0, quiet=True)
         for shift_x, shift_y in self._shifts:
@@ -254,26 +258,31 @@ def _grown(sky: Sky, area: Area, box: Box) -> Box:
     """Return the box, larger as long as the area holds pixels right beside it."""
     step = 1
     while True:
-        grown = list(box)
-        for side, (x, y) in enumerate(_beside(sky, box)):
-            if x.size and area.holds(*sky.positions(x, y)).any():
-                grown[side] += step if side % 2 else -step
-        larger = Box(max(grown[0], 0), min(grown[1], sky.width - 1), max(grown[2], 0), min(grown[3], sky.height - 1))
-        if larger == box:
+        x, y, side = _beside(sky, box)
+        reached = set(side[area.holds(*sky.positions(x, y))].tolist())
+        if not reached:
             return box
-        box, step = larger, min(2 * step, 4096)
+        box = Box(
+            max(box.x_first - step * (0 in reached), 0),
+            min(box.x_last + step * (1 in reached), sky.width - 1),
+            max(box.y_first - step * (2 in reached), 0),
+            min(box.y_last + step * (3 in reached), sky.height - 1),
+        )
+        step = min(2 * step, 4096)
 
 
-def _beside(sky: Sky, box: Box) -> Iterator[tuple[Numbers, Numbers]]:
-    """Yield the pixels along each side of a box, right outside: west, east, south, north."""
+def _beside(sky: Sky, box: Box) -> tuple[Numbers, Numbers, Numbers]:
+    """Return the pixels of the picture right outside of a box, and at which of its four sides each is."""
     tall, wide = box.y_last - box.y_first + 1, box.x_last - box.x_first + 1
     rows = np.linspace(box.y_first, box.y_last, min(tall, _BESIDE)).round()
     columns = np.linspace(box.x_first, box.x_last, min(wide, _BESIDE)).round()
-    nothing = np.empty(0)
-    for x, most in ((box.x_first - 1, sky.width), (box.x_last + 1, sky.width)):
-        yield (np.full(rows.shape, float(x)), rows) if 0 <= x < most else (nothing, nothing)
-    for y, most in ((box.y_first - 1, sky.height), (box.y_last + 1, sky.height)):
-        yield (columns, np.full(columns.shape, float(y))) if 0 <= y < most else (nothing, nothing)
+    west, east = np.full(rows.shape, box.x_first - 1.0), np.full(rows.shape, box.x_last + 1.0)
+    south, north = np.full(columns.shape, box.y_first - 1.0), np.full(columns.shape, box.y_last + 1.0)
+    x = np.concatenate([west, east, columns, columns])
+    y = np.concatenate([rows, rows, south, north])
+    side = np.repeat([0.0, 1.0, 2.0, 3.0], [rows.size, rows.size, columns.size, columns.size])
+    there = sky.inside(x, y)
+    return x[there], y[there], side[there]
 
 
 def _apart(lon: Any, lat: Any, to_lon: Any, to_lat: Any) -> Any:  # noqa: ANN401 - numbers or arrays of them
