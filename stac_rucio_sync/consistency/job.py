@@ -17,6 +17,7 @@ from stac_rucio_sync.consistency.examining import Examiner, Subject
 from stac_rucio_sync.consistency.findings import DIFFERENCES, Fate, Finding
 from stac_rucio_sync.consistency.repair import Repair
 from stac_rucio_sync.consistency.shelf import Shelf
+from stac_rucio_sync.errors import UsageError
 from stac_rucio_sync.model import Did
 from stac_rucio_sync.model.storage import RseReplica, StoredFile
 from stac_rucio_sync.plan import Action
@@ -82,9 +83,14 @@ class StorageAudit:
         ------
         FatalError
             Rucio cannot go on, or a dump is none.
+        UsageError
+            There is no such scope, or no such dataset.
         RefusedError, TransientError
             A storage cannot be listed.
         """
+        unknown = set(self._options.scopes).difference(self._edge.scopes() if self._options.scopes else ())
+        if unknown:
+            raise UsageError(f"there is no scope {', '.join(sorted(unknown))} in Rucio")
         try:
             for subject in self._subjects.values():
                 self._list(subject)

@@ -319,6 +319,7 @@ def test_what_cannot_be_audited_says_why(folder: Planted, root: RucioCalls) -> N
 
     assert "NO-SUCH-RSE" in refusal(rse="NO-SUCH-RSE")
     assert "HTTP 405" in refusal("--protocol", "http", rse="SYDNEY-DISK")
+    assert "there is no scope nosuch in Rucio" in refusal("--scope", "nosuch")
     assert "no protocol of scheme srm" in refusal("--protocol", "srm")
     assert "--dry-run goes with --repair" in refusal("--dry-run")
     assert "--delete-dark goes with --repair" in refusal("--delete-dark")
