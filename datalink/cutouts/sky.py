@@ -85,8 +85,10 @@ class Sky:
 
     def positions(self, x: Numbers, y: Numbers) -> tuple[Numbers, Numbers]:
         """Return the positions of pixels; not a number where there is no sky."""
-        first, second = self._wcs.all_pix2world(x, y, 0)
-        lon, lat = (first, second) if self._lon_first else (second, first)
+        lon, lat = self._world(x, y)
+        for shift_x, shift_y in self._shifts[1:]:  # beyond 180 degrees from its middle a map may go on
+            lost = ~np.isfinite(lon)
+            lon[lost], lat[lost] = self._world(x[lost] + shift_x, y[lost] + shift_y)
         known = np.isfinite(lon) & np.isfinite(lat) & (np.abs(lat) <= 90.0)
         if self._is_icrs:
             return np.where(known, lon % 360.0, np.nan), np.where(known, lat, np.nan)
@@ -122,6 +124,10 @@ class Sky:
             return np.asarray(
                 (x >= -0.5) & (x <= self.width - 0.5) & (y >= -0.5) & (y <= self.height - 0.5), dtype=np.bool_
             )
+
+    def _world(self, x: Numbers, y: Numbers) -> tuple[Numbers, Numbers]:
+        first, second = self._wcs.all_pix2world(x, y, 0)
+        return (first, second) if self._lon_first else (second, first)
 
     def _turns(self) -> list[tuple[float, float]]:
         """Return by how many pixels a cylindrical map repeats itself."""

@@ -50,9 +50,9 @@ def wcs_of(hdu: Any, hdus: Any = None) -> WCS:
         return WCS(hdu.header, hdus)
 
 
-def held(wcs: WCS, shape: tuple[int, int], region: Region) -> Any:
-    """Tell of every pixel of an image whether its centre is in a circle or a range."""
-    y, x = np.mgrid[: shape[0], : shape[1]]
+def held(wcs: WCS, places: Any, region: Region) -> Any:
+    """Tell of places (rows, columns) in an image whether they are in a circle or a range."""
+    y, x = places
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         lon, lat = wcs.all_pix2world(x, y, 0)
@@ -83,7 +83,7 @@ def check_picture(whole: Any, wcs: WCS, part: Any, region: Region) -> None:
     assert part.data.dtype == expected.data.dtype.newbyteorder(">")
     np.testing.assert_array_equal(expected.data, part.data)
     check_coordinates(wcs, own, (width, height), (first_x, first_y))
-    rows, columns = np.nonzero(held(wcs, whole.shape, region))
+    rows, columns = np.nonzero(held(wcs, np.mgrid[: whole.shape[0], : whole.shape[1]], region))
     last_x, last_y = first_x + width - 1, first_y + height - 1
     if rows.size:
         assert first_x <= columns.min() <= first_x + 1

@@ -93,7 +93,7 @@ def test_cut_outs_are_parts_of_the_whole_with_coordinates_that_hold(name: str) -
 
 def _known(whole: Any, number: int) -> tuple[WCS, Any]:
     wcs, plane = flat(whole[number], whole)
-    return wcs, plane.shape
+    return wcs, np.mgrid[: plane.shape[0], : plane.shape[1]]
 
 
 def _number(hdu: Any) -> int:
