@@ -18,12 +18,13 @@ from benchmarks.registering import registering
 from benchmarks.rows import rows
 from benchmarks.tap import ROWS, tap
 from benchmarks.trigger import trigger
+from benchmarks.upload import upload
 from benchmarks.verify import verify
 from stac_rucio_sync.lake import Lake, running_settings
 from stac_rucio_sync.lake.home import default_home
 from stac_rucio_sync.settings import Settings, load_settings
 
-BENCHMARKS: dict[str, Callable[[Settings], list[Figure]]] = {
+BENCHMARKS: dict[str, Callable[[Settings], Iterable[Figure]]] = {
     "mapping": mapping,
     "unchanged": unchanged,
     "rows": rows,
@@ -33,8 +34,9 @@ BENCHMARKS: dict[str, Callable[[Settings], list[Figure]]] = {
     "tap": tap,
     "alternates": alternates,
     "datalink": datalink,
+    "upload": upload,
 }
-LONG: dict[str, Callable[[Settings], list[Figure]]] = {"memory": memory, "through": through}
+LONG: dict[str, Callable[[Settings], Iterable[Figure]]] = {"memory": memory, "through": through}
 ALONE: dict[str, Callable[[], Iterable[Figure]]] = {"catalog": catalog, "stac-repository": stac_repository}
 """They need no lake."""
 BY_NAME = {*LONG, "stac-repository"}

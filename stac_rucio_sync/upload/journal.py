@@ -90,7 +90,7 @@ class Journal:
             self._table = sqlite3.connect("" if self._file is None else self._file, isolation_level=None)
             self._table.execute("PRAGMA journal_mode = WAL")
             self._table.execute("PRAGMA synchronous = FULL")
-            self._table.execute("PRAGMA cache_size = -16384")
+            self._table.execute("PRAGMA cache_size = -2048")  # names come in order: more of it is never used again
             self._table.executescript(_TABLES)
         other = self.fact("upload")
         if other not in (None, upload):
