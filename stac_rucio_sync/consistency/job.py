@@ -88,10 +88,8 @@ class StorageAudit:
         RefusedError, TransientError
             A storage cannot be listed.
         """
-        unknown = set(self._options.scopes).difference(self._edge.scopes() if self._options.scopes else ())
-        if unknown:
-            raise UsageError(f"there is no scope {', '.join(sorted(unknown))} in Rucio")
         try:
+            self._check_scopes()
             for subject in self._subjects.values():
                 self._list(subject)
             self._gather_names()
@@ -133,6 +131,11 @@ class StorageAudit:
             self._shelf.put_files(subject.rse, chunk)
             done += len(chunk)
             self._progress(f"files of {subject.rse}", done, None)
+
+    def _check_scopes(self) -> None:
+        unknown = set(self._options.scopes).difference(self._edge.scopes() if self._options.scopes else ())
+        if unknown:
+            raise UsageError(f"there is no scope {', '.join(sorted(unknown))} in Rucio")
 
     def _gather_names(self) -> None:
         for dataset in self._options.datasets:
