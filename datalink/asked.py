@@ -157,7 +157,8 @@ def _wishes(parameters: Parameters) -> Wishes:
     if soda is not None and soda.strip().lower() not in {"true", "false", "1", "0", "yes", "no", "on", "off"}:
         raise Refusal(f"must_include_soda is {soda[:40]!r}: true or false is needed")
     shuffled = sort is not None and sort.strip().lower() == "random"
-    return Wishes(replicas is not None, parameters.whole_number("RANKING") or 0, shuffled)
+    cutouts = soda is not None and soda.strip().lower() in {"true", "1", "yes", "on"}
+    return Wishes(replicas is not None, parameters.whole_number("RANKING") or 0, shuffled, cutouts)
 
 
 def _degrees(name: str, said: str | None) -> float | None:

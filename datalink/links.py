@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from datalink.rows import Row, RowMaker, Wishes, fault
+from datalink.rows import Offer, Row, RowMaker, Wishes, fault
 from stac_rucio_sync.errors import FatalError, ItemError, UsageError
 from stac_rucio_sync.locality import Locality, View
 from stac_rucio_sync.locality.links import Links
 from stac_rucio_sync.mapping.identifiers import did_of_publisher_did
-from stac_rucio_sync.model import Did, Place, Topology
+from stac_rucio_sync.model import Did, Extent, Place, Topology
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.stores.mirror import Mirror
 
@@ -26,6 +26,8 @@ class Batch(NamedTuple):
     rows: list[Row]
     cut: bool = False
     """There are more rows than were asked for: it is the last batch."""
+    offers: Sequence[Offer] = ()
+    """Files of these rows that can be cut."""
 
 
 def did_of(asked: str) -> Did | Row:
@@ -43,6 +45,23 @@ class _Near:
     topology: Topology
     locality: Locality
     views: dict[Place, View] = field(default_factory=dict)
+
+
+def open_mirror(settings: Settings) -> Mirror:
+    """Open what the links come from; no connection is made yet.
+
+    Raises
+    ------
+    UsageError
+        No database is set for it.
+    """
+    url = settings.database.reader_url
+    if url is None:
+        raise UsageError(
+            "no database for DataLink: start the embedded lake (stac-rucio-sync lake up), or set [database] reader_url "
+            "to the URL of an account with the role lake_reader"
+        )
+    return Mirror.open(url.get_secret_value(), connections=settings.services.threads)
 
 
 class LinkFinder:
@@ -126,13 +145,25 @@ class LinkFinder:
         left = max_rows
         for start in range(0, len(ids), BATCH_IDS):
             rows: list[Row] = []
+            described = offers = len(maker.offers)
             for found in self._found(ids[start : start + BATCH_IDS], maker):
                 if left is not None and len(found) > left:
-                    yield Batch(rows, cut=True)
+                    yield Batch(rows, True, maker.offers[described:offers])
                     return
                 rows += found
+                offers = len(maker.offers)
                 left = None if left is None else left - len(found)
-            yield Batch(rows)
+            yield Batch(rows, False, maker.offers[described:])
+
+    def extents(self, publisher_dids: Sequence[str]) -> Mapping[str, Extent]:
+        """Return what data products cover, by their ``obs_publisher_did``.
+
+        Raises
+        ------
+        TransientError
+            The mirror does not answer.
+        """
+        return self._mirror.extents(publisher_dids)
 
     def _found(self, ids: Sequence[str], maker: RowMaker) -> Iterator[list[Row]]:
         """Yield the rows of each ID."""

@@ -45,7 +45,8 @@ def links_page(
     overflow
         More was asked for than is given.
     """
-    shown = rows[:_ROWS]
+    links = [row for row in rows if row.service_def is None]  # services are for programs
+    shown = links[:_ROWS]
     ids = [("ID", one) for one in asked.ids[:_IDS]]
     kept = [(name, value) for name in _KEPT for value in asked.parameters.many(name)]
     sites = sorted({rse.site for rse in topology.rses.values() if rse.site})[:_SITES]
@@ -53,7 +54,7 @@ def links_page(
         "links.html",
         title=services.settings.services.title,
         asked=[_of_id(name, list(of_id)) for name, of_id in groupby(shown, attrgetter("id"))],
-        overflow=overflow or len(rows) > _ROWS,
+        overflow=overflow or len(links) > _ROWS,
         seen_from=_seen_from(view),
         sites=[{"name": site, "href": _page_of(ids, ("SITE", site))} for site in sites],
         votable=_page_of([*ids, *kept], ("RESPONSEFORMAT", "votable")),

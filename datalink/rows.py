@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from datalink.cuttable import Kind, offered
 from datalink.terms import (
+    CUTOUT,
     THIS,
     product_type,
     replica_term,
@@ -23,6 +25,8 @@ from stac_rucio_sync.mapping.science import is_science_link
 from stac_rucio_sync.model import Did, HeldFile, HeldItem, Link
 from stac_rucio_sync.settings import Settings
 
+_OFFERS: Final = 100
+"""Files of one answer whose services are described, unless that is asked for: descriptors are long."""
 _MEDIA_TYPE: Final = re.compile(r"[\w.+-]+/[\w.+*-]+(?: *; *[\w.+-]+=(?:[^\s;,\"]+|\"[^\"\\]*\"))*", re.ASCII)
 
 
@@ -46,6 +50,26 @@ class Row(NamedTuple):
     site: str | None = None
     state: str | None = None
     rank: int | None = None
+    service_def: str | None = None
+    """XML ID of the descriptor of a service; such a row has no URL."""
+
+
+class Offer(NamedTuple):
+    """A file that can be cut: its descriptors are written after the rows."""
+
+    number: int
+    """In the answer."""
+    file: HeldFile
+    kind: Kind
+    held: HeldItem
+
+    @property
+    def service_defs(self) -> tuple[str, str]:
+        """Return the XML IDs of the descriptors of the synchronous and of the asynchronous service.
+
+        Sorted as texts the first is first, too: pyvo sorts the rows of an answer, and users take the first service.
+        """
+        return f"cutout-{self.number}", f"cutout-{self.number}-jobs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +82,8 @@ class Wishes:
     """Which of the copies that can be read comes first: 0 is the nearest."""
     shuffled: bool = False
     """In an order by chance, not nearest first."""
+    cutouts: bool = False
+    """Only what can be cut is of use."""
 
 
 class RowMaker:
@@ -73,6 +99,11 @@ class RowMaker:
         The lake as the client sees it.
     wishes
         How the copies are wanted.
+
+    Attributes
+    ----------
+    offers
+        Files of the rows made so far that can be cut.
     """
 
     def __init__(self, settings: Settings, links: Links, view: View, wishes: Wishes) -> None:
@@ -81,6 +112,8 @@ class RowMaker:
         self._view = view
         self._wishes = wishes
         self._replica_term = replica_term(settings.services.base_url)
+        self.offers: list[Offer] = []
+        self._offered: dict[Did, Offer] = {}
 
     def rows(self, asked: str, did: Did, held: HeldItem) -> list[Row]:
         """Return the rows of a data product, or of a file.
@@ -100,6 +133,9 @@ class RowMaker:
         for file in held.files:
             term = term_of_asset(file.roles, science=file.science) if is_item else THIS
             rows += self._rows_of_file(asked, term, file, held, assets)
+            rows += self._rows_of_cutouts(asked, file, held)
+        if self._wishes.cutouts and not any(row.service_def for row in rows):
+            return [fault(asked, "NotFoundFault", f"nothing of {did} can be cut")]
         if is_item:
             rows += self._rows_of_assets(asked, held, assets)
             rows += self._rows_of_links(asked, held.links)
@@ -125,6 +161,30 @@ class RowMaker:
             yield _row_of_copy(asked, term, file, media_type, qualifier, ranked[number], number + 1)
             if not self._wishes.repeat_core_term:
                 term = self._replica_term
+
+    def _rows_of_cutouts(self, asked: str, file: HeldFile, held: HeldItem) -> Iterator[Row]:
+        """Yield the services that cut a file, the one that answers at once first; of a long answer the first files'."""
+        kind = offered(file, held)
+        if kind is None:
+            return
+        offer = self._offered.get(file.did)
+        if offer is None:
+            if len(self.offers) >= _OFFERS and not self._wishes.cutouts:
+                return
+            offer = self._offered[file.did] = Offer(len(self.offers) + 1, file, kind, held)
+            self.offers.append(offer)
+        what = f"Cut-outs of {file.title or file.asset}"
+        for service_def, told in zip(offer.service_defs, (what, f"{what}, as jobs"), strict=True):
+            yield Row(
+                asked,
+                None,
+                None,
+                told,
+                CUTOUT,
+                media_type_of(file.media_type),
+                local_semantics=file.asset,
+                service_def=service_def,
+            )
 
     def _order(self, ranked: Sequence[Ranked]) -> list[int] | None:
         """Return another order than nearest first; None where no copy is there to be the first."""

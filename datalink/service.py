@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
 from flask import Blueprint, Response, request, stream_with_context
@@ -10,19 +10,20 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from datalink.asked import HTML, Asked, media_type, read
 from datalink.description import availability_of, capabilities_of, descriptor
-from datalink.links import BATCH_IDS, Batch, LinkFinder
+from datalink.descriptors import descriptors
+from datalink.links import BATCH_IDS, Batch, LinkFinder, open_mirror
 from datalink.pages import HTML_TYPE, error_page, links_page, terms_page
+from datalink.rows import Offer
 from datalink.terms import TERMS_PATH
 from datalink.votable import document, head, row_xml, tail
 from obscore_tap.refusals import Refusal
 from obscore_tap.responses import document_response, error_response, fault_of
 from obscore_tap.results import accepts_gzip, gzipped
 from obscore_tap.services import Services
-from stac_rucio_sync.errors import SyncError, UsageError
+from stac_rucio_sync.errors import SyncError
 from stac_rucio_sync.locality import Locality, client_address, networks_of
 from stac_rucio_sync.model import Did
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.mirror import Mirror
 
 _FAULTS = {500: "FatalFault", 503: "TransientFault"}
 """What an error document begins with, where the request is not to blame (DataLink 1.1 section 3.4)."""
@@ -30,23 +31,6 @@ _PAGE_SECONDS = 3600
 _WORTH_PACKING = 50
 """Rows of which there have to be more for an answer to be compressed."""
 _VARY = "Accept, Accept-Encoding"
-
-
-def open_mirror(settings: Settings) -> Mirror:
-    """Open what the links come from; no connection is made yet.
-
-    Raises
-    ------
-    UsageError
-        No database is set for it.
-    """
-    url = settings.database.reader_url
-    if url is None:
-        raise UsageError(
-            "no database for DataLink: start the embedded lake (stac-rucio-sync lake up), or set [database] reader_url "
-            "to the URL of an account with the role lake_reader"
-        )
-    return Mirror.open(url.get_secret_value(), connections=settings.services.threads)
 
 
 def check_links(settings: Settings) -> None:
@@ -62,7 +46,8 @@ def check_links(settings: Settings) -> None:
     mirror = open_mirror(settings)
     try:
         networks_of(settings.locality.trusted_proxies)
-        Locality(settings.locality, mirror.topology())
+        locality = Locality(settings.locality, mirror.topology())
+        locality.place(site=settings.soda.site, rse=settings.soda.rse)
         mirror.held([Did("", "")])
         mirror.freshness()
     finally:
@@ -85,6 +70,9 @@ def blueprint(services: Services) -> Blueprint:
     url = f"{services.base_url}/datalink"
     capabilities_made = capabilities_of(url)
 
+    def described(offers: Sequence[Offer]) -> Iterator[str]:
+        return descriptors(offers, finder.extents, settings)
+
     @resources.route("/datalink/links", methods=["GET", "POST"])
     def links() -> Response:
         asked = read(request, settings.datalink)
@@ -93,7 +81,7 @@ def blueprint(services: Services) -> Blueprint:
             address = client_address(request.remote_addr, request.headers.get("X-Forwarded-For"), trusted)
         view = finder.view(asked.place(finder.locality(), address))
         batches = finder.find(asked.ids, view, asked.wishes, asked.max_rows)
-        rows, cut = next(batches, Batch([]))
+        rows, cut, offers = next(batches, Batch([]))
         overflow = cut or asked.overflow or asked.max_rows == 0
         more = len(asked.ids) > BATCH_IDS and not cut
         if asked.media_type == HTML:
@@ -101,9 +89,10 @@ def blueprint(services: Services) -> Blueprint:
             return _with_headers(Response(page, content_type=HTML_TYPE), asked)
         chunks: Iterable[bytes]
         if more:
-            chunks = stream_with_context(streamed(chain((Batch(rows),), batches), overflow=overflow))
+            batches = chain((Batch(rows, cut, offers),), batches)
+            chunks = stream_with_context(streamed(batches, overflow=overflow, describe=described))
         else:
-            itself = () if rows else (descriptor(f"{url}/links", finder.topology()),)
+            itself = described(offers) if rows else (descriptor(f"{url}/links", finder.topology()),)
             chunks = (document(rows, overflow=overflow, resources=itself),)
         is_large = len(rows) > _WORTH_PACKING
         return _with_headers(_answer(chunks, asked.media_type, is_large=is_large), asked)
@@ -125,18 +114,34 @@ def blueprint(services: Services) -> Blueprint:
     return resources
 
 
-def streamed(batches: Iterable[Batch], *, overflow: bool) -> Iterator[bytes]:
-    """Yield the VOTable of batches of rows, one after the other; what breaks it off is told in its end."""
+def streamed(
+    batches: Iterable[Batch], *, overflow: bool, describe: Callable[[Sequence[Offer]], Iterable[str]]
+) -> Iterator[bytes]:
+    """Yield the VOTable of batches of rows, one after the other; what breaks it off is told in its end.
+
+    Parameters
+    ----------
+    batches
+        The rows.
+    overflow
+        More was asked for than is given.
+    describe
+        Makes the descriptors of services that rows refer to.
+    """
     yield head(is_ascii=False).encode()
     error = ""
+    offers: list[Offer] = []
+    resources: Sequence[str] = ()
     try:
-        for rows, cut in batches:
+        for rows, cut, some in batches:
             overflow = overflow or cut
+            offers += some
             yield "".join(map(row_xml, rows)).encode()
+        resources = list(describe(offers))
     except SyncError as fault:
         told, status = fault_of(fault)
         error = f"{_FAULTS.get(status, 'FatalFault')}: {told}"
-    yield tail(overflow=overflow, error=error).encode()
+    yield tail(overflow=overflow, error=error, resources=resources).encode()
 
 
 def _answer(chunks: Iterable[bytes], media_type: str, *, is_large: bool) -> Response:

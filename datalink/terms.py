@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 THIS: Final = "#this"
+CUTOUT: Final = "#cutout"
 AUXILIARY: Final = "#auxiliary"
 CORE_URI: Final = "http://www.ivoa.net/rdf/datalink/core"
 CORE: Final = frozenset(

@@ -17,6 +17,10 @@ _TO_ESCAPE: Final = re.compile("[^\t\n\u0020-\u0025\u0027-\u003b\u003d\u003f-\ud
 """Whatever does not stand in XML as it is: & < >, carriage returns, characters that XML cannot hold."""
 
 
+ID_REF: Final = "ID"
+"""XML ID of the column of IDs, for descriptors that take theirs from there."""
+
+
 class Field(NamedTuple):
     """A column."""
 
@@ -117,9 +121,11 @@ def row_xml(row: Row) -> str:
         site,
         state,
         rank,
+        service_def,
     ) = row
     return (
-        f"<TR><TD>{text(asked)}</TD><TD>{text(access_url)}</TD><TD/><TD>{text(error_message)}</TD>"
+        f"<TR><TD>{text(asked)}</TD><TD>{text(access_url)}</TD><TD>{service_def or ''}</TD>"
+        f"<TD>{text(error_message)}</TD>"
         f"<TD>{text(description)}</TD><TD>{text(semantics)}</TD><TD>{text(content_type)}</TD>"
         f"<TD>{'' if content_length is None else content_length}</TD><TD>{content_qualifier or ''}</TD>"
         f"<TD>{text(local_semantics)}</TD><TD>{link_auth or ''}</TD>"
@@ -140,5 +146,6 @@ def _field(field: Field, is_ascii: bool) -> str:
     size = ' arraysize="*"' if field.datatype == "char" else ""
     ucd = f' ucd="{field.ucd}"' if field.ucd else ""
     unit = f' unit="{field.unit}"' if field.unit else ""
+    name = f'ID="{ID_REF}" name="ID"' if field.name == "ID" else f'name="{attribute(field.name)}"'
     described = f"<DESCRIPTION>{content(field.description)}</DESCRIPTION>"
-    return f'<FIELD name="{attribute(field.name)}" datatype="{datatype}"{size}{ucd}{unit}>{described}</FIELD>\n'
+    return f'<FIELD {name} datatype="{datatype}"{size}{ucd}{unit}>{described}</FIELD>\n'

@@ -14,6 +14,7 @@ from obscore_tap.responses import add_error_handlers
 from obscore_tap.services import Services, open_services
 from obscore_tap.tap import jobs
 from obscore_tap.tap import views as tap
+from obscore_tap.uws import Jobs
 from stac_rucio_sync.settings import Settings
 
 BLUEPRINTS: tuple[Callable[[Services], Blueprint], ...] = (
@@ -75,9 +76,11 @@ def _limit_form(size: int) -> None:
 
 def start_work(app: Flask) -> None:
     """Begin what goes on between requests, in the process that serves: queued jobs run, expired ones go."""
-    running = app.extensions[jobs.EXTENSION]
-    running.start()
-    Finalize(None, running.close, exitpriority=0)  # multiprocessing's: atexit is not asked when a worker ends
+    for running in app.extensions.values():
+        if isinstance(running, Jobs):
+            running.start()
+            # multiprocessing's: atexit is not asked when a worker ends
+            Finalize(None, running.close, exitpriority=0)
 
 
 def _let_browsers_in(response: Response) -> Response:

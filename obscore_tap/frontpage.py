@@ -54,6 +54,7 @@ OTHERS: tuple[Other, ...] = (
         "datalink/capabilities",
         "the files of a data product and where their copies are, the nearest to you first.",
     ),
+    Other("SODA 1.0", "/soda/sync", "soda/capabilities", "cut-outs of FITS images and cubes, without the whole file."),
 )
 
 

@@ -65,7 +65,7 @@ COMMANDS: Final[Mapping[str, Place]] = {
     "serve": Place(
         "stac_rucio_sync.commands.serve",
         "serve",
-        "Answer the users: TAP, cone search and SIA 2 over the tables, DataLink, and a front page.",
+        "Answer the users: TAP, cone search and SIA 2 over the tables, DataLink, cut-outs, and a front page.",
     ),
     "query": Place(
         "stac_rucio_sync.commands.query",

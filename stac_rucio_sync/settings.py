@@ -227,6 +227,27 @@ class Datalink(_Section):
     """The largest request."""
 
 
+class Soda(_Section):
+    """Cut-outs: SODA, and the service of body-fixed maps."""
+
+    site: str | None = None
+    rse: str | None = None
+    """Where the services are, by a site or by the RSE beside them: they read the copy that is nearest."""
+    folders: dict[str, Path] = Field(default_factory=dict)
+    """Beginning of the addresses of copies to the folder of this machine where the same paths lie."""
+    allow_private_addresses: bool = False
+    """Whether copies may be read from loopback, private and link-local addresses."""
+    at_a_time: int = Field(default=6, ge=1)
+    jobs: int = Field(default=1, ge=1, le=64)
+    """What one process does at a time: cut-outs that clients wait for, and jobs."""
+    output_bytes: int = Field(default=2_000_000_000, ge=1000)
+    read_bytes: int = Field(default=4_000_000_000, ge=1000)
+    timeout: float = Field(default=300.0, gt=0)
+    """The most that one cut-out may have, may read of its file, and may take (seconds)."""
+    max_cutouts: int = Field(default=1000, ge=1)
+    """Cut-outs that one job may ask for."""
+
+
 class Watch(_Section):
     """The mirror of Rucio's replicas, as ``watch`` keeps it."""
 
@@ -298,6 +319,7 @@ class Settings(BaseSettings):
     tap: Tap = Tap()
     locality: Locality = Locality()
     datalink: Datalink = Datalink()
+    soda: Soda = Soda()
     watch: Watch = Watch()
     dask: Dask = Dask()
 

@@ -136,7 +136,5 @@ class JobRun:
     def _make_room(self) -> None:
         granted = self._reserve(self._taken, self._taken + _STEP)
         if not granted:
-            raise Unavailable(
-                "the space that the service has for results is full: ask for fewer rows, or try again later"
-            )
+            raise Unavailable("the space that the service has for results is full: ask for less, or try again later")
         self._reserved = granted

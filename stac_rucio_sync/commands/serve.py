@@ -11,6 +11,7 @@ import click
 
 from datalink.service import blueprint as datalink
 from datalink.service import check_links
+from datalink.soda.service import blueprint as cutouts
 from obscore_tap.app import create_app, start_work
 from obscore_tap.services import check_services
 from stac_rucio_sync.commands.context import Invocation
@@ -26,7 +27,7 @@ from stac_rucio_sync.settings import Settings
 @click.option("--access-log", is_flag=True, help="Log every request.")
 @click.pass_obj
 def serve(invocation: Invocation, host: str | None, port: int | None, workers: int | None, access_log: bool) -> None:
-    """Answer the users: TAP, cone search and SIA 2 over the tables, DataLink, and a front page.
+    """Answer the users: TAP, cone search and SIA 2 over the tables, DataLink, cut-outs, and a front page.
 
     Runs until Ctrl-C or SIGTERM, which lets requests under way end. Listens on loopback unless told otherwise: a
     reverse proxy before it brings TLS and the public name, which [services] base_url must say.
@@ -71,7 +72,7 @@ def serving_settings(invocation: Invocation, flags: dict[str, Any]) -> Settings:
 
 def load_application(settings_file: Path | None, lake_home: Path | None, flags: dict[str, Any]) -> Any:  # noqa: ANN401 - a WSGI application
     """Make the application in a process of the server."""
-    app = create_app(serving_settings(Invocation(settings_file, lake_home), flags), (datalink,))
+    app = create_app(serving_settings(Invocation(settings_file, lake_home), flags), (datalink, cutouts))
     start_work(app)
     return app
 
@@ -84,4 +85,5 @@ def _addresses(settings: Settings) -> list[str]:
         f"SCS         {base}/scs",
         f"SIA 2       {base}/sia2/query",
         f"DataLink    {base}/datalink/links",
+        f"SODA        {base}/soda/sync",
     ]

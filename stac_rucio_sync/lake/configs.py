@@ -135,6 +135,7 @@ def settings_toml(home: LakeHome, state: LakeState) -> str:
         "rucio": {"config": str(home.client_config("ingest")), "account": "ingest", "metadata": state.metadata},
         "origins": {"create": True},
         "tap": {"results_folder": str(home.path / "tap-jobs")},  # not shared with the jobs of another database
+        "soda": {"allow_private_addresses": True},  # its storage is on this machine
         "watch": {"port": state.ports[WATCH_PORT], "token": state.passwords[WATCH_SENDER]},
     }
     # A JSON string, boolean or number is a TOML one too.

@@ -15,7 +15,7 @@ from stac_rucio_sync.model.found import (
     Rse,
     Settled,
 )
-from stac_rucio_sync.model.held import DidLink, HeldFile, HeldItem, MirrorState, Place, Topology
+from stac_rucio_sync.model.held import DidLink, Extent, HeldFile, HeldItem, MirrorState, Place, Topology
 from stac_rucio_sync.model.identity import Did, ItemKey, JsonObject
 from stac_rucio_sync.model.read import Asset, Change, Cursor, Item, ItemBroken, ItemRead, ItemRemoved
 from stac_rucio_sync.model.removal import Gone, Kept, Removable
@@ -31,6 +31,7 @@ __all__ = [
     "Did",
     "DidLink",
     "EpnRow",
+    "Extent",
     "Fate",
     "File",
     "Found",

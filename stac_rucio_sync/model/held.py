@@ -57,6 +57,28 @@ class HeldItem:
 
 
 @dataclass(frozen=True, slots=True)
+class Extent:
+    """What a data product covers, as its row of ObsCore or EPN-TAP has it; None where that does not say."""
+
+    is_sky: bool
+    """ICRS; else longitude and latitude of a body."""
+    polygon: tuple[float, ...] | None = None
+    """The footprint: longitude, latitude, longitude … in degrees."""
+    circle: tuple[float, float, float] | None = None
+    """One around the footprint: longitude, latitude, radius in degrees."""
+    box: tuple[float, float, float, float] | None = None
+    """Of a body: west, south, east, north in degrees; it crosses the antimeridian where west is above east."""
+    band: tuple[float, float] | None = None
+    """Wavelengths in metres."""
+    channels: int | None = None
+    time: tuple[float, float] | None = None
+    """Modified Julian Dates."""
+    moments: int | None = None
+    states: tuple[str, ...] = ()
+    """Of polarization, in the words of ObsCore."""
+
+
+@dataclass(frozen=True, slots=True)
 class Topology:
     """The RSEs and how far Rucio declares them from each other."""
 

@@ -16,6 +16,7 @@ from psycopg.pq import TransactionStatus
 from stac_rucio_sync.model import (
     Did,
     DidLink,
+    Extent,
     HeldFile,
     HeldItem,
     ItemKey,
@@ -84,6 +85,14 @@ _HELD_BY_DID: Final = _HELD.format(found=_BY_DID.format(asked=_MANY)).encode()
 _HELD_BY_ONE_DID: Final = _HELD.format(found=_BY_DID.format(asked=_ONE)).encode()
 """Most requests ask for one: this has less to plan, to pass and to run."""
 _HELD_BY_KEY: Final = _HELD.format(found=_BY_KEY).encode()
+_EXTENTS: Final = b"""
+    SELECT asked.did, o.obs_publisher_did IS NOT NULL AND (o.s_ra IS NOT NULL OR e.obs_publisher_did IS NULL),
+        coalesce(o.s_polygon, e.s_polygon), coalesce(o.s_bound, e.s_bound), ARRAY[e.c1min, e.c2min, e.c1max, e.c2max],
+        ARRAY[o.em_min, o.em_max], o.em_xel, ARRAY[o.t_min, o.t_max], o.t_xel, o.pol_states
+    FROM unnest(%s::text[]) AS asked (did)
+    LEFT JOIN lake.obscore o ON o.obs_publisher_did = asked.did
+    LEFT JOIN lake.epn e ON e.obs_publisher_did = asked.did
+    WHERE o.obs_publisher_did IS NOT NULL OR e.obs_publisher_did IS NOT NULL"""
 _RSES: Final = (
     b"SELECT rse, deterministic, rse_type, available_read, site, latitude, longitude, origin FROM lake.rse ORDER BY rse"
 )
@@ -147,6 +156,16 @@ class Mirror:
         """
         parameters = ([key.collection for key in keys], [key.id for key in keys])
         return {keys[n - 1]: item for n, item in _items(self._rows(_HELD_BY_KEY, parameters))}
+
+    def extents(self, publisher_dids: Sequence[str]) -> Mapping[str, Extent]:
+        """Return what data products cover, by their ``obs_publisher_did``; those without a row are left out.
+
+        Raises
+        ------
+        TransientError
+            The database does not answer.
+        """
+        return {row[0]: _extent(row) for row in self._rows(_EXTENTS, (list(publisher_dids),))}
 
     def topology(self) -> Topology:
         """Return the RSEs and their declared distances, as they were at most some seconds ago.
@@ -260,6 +279,25 @@ def _files(parts: Iterable[_Row]) -> Iterator[HeldFile]:
 def _link(part: _Row) -> Link:
     name, rel, href, media_type, title, roles = part[8:14]
     return Link(name, href, rel, media_type, tuple(roles), title, part[20])
+
+
+def _extent(row: _Row) -> Extent:
+    _, is_sky, polygon, circle, box, band, channels, time, moments, states = row
+    return Extent(
+        is_sky,
+        tuple(polygon) if polygon else None,
+        tuple(circle) if circle else None,
+        _whole(box),
+        _whole(band),
+        channels,
+        _whole(time),
+        moments,
+        tuple(state for state in (states or "").split("/") if state),
+    )
+
+
+def _whole(numbers: list[float | None]) -> Any:  # noqa: ANN401 - a tuple of as many numbers
+    return None if None in numbers else tuple(numbers)
 
 
 def _place_of_link(link: Link) -> tuple[bool, int]:

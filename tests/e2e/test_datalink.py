@@ -76,11 +76,11 @@ def statuses(votable: bytes) -> list[str]:
 def test_an_item_has_all_its_assets_and_links(archive: Archive, copies: Copies) -> None:
     rows = links(archive, str(copies.did), SITE="vienna")
     assert {row["local_semantics"] for row in rows} >= set(copies.item["assets"])
-    core = [row for row in rows if row["semantics"].startswith("#")]
+    core = [row for row in rows if row["semantics"].startswith("#") and not row["service_def"]]
     assert [(row["local_semantics"], row["semantics"]) for row in core] == [
         ("image", "#this"), ("thumbnail", "#thumbnail"), ("log", "#documentation"),
     ]  # fmt: skip
-    image = [row for row in rows if row["local_semantics"] == "image"]
+    image = [row for row in rows if row["local_semantics"] == "image" and not row["service_def"]]
     assert {row["semantics"] for row in image[1:]} == {f"{archive.url}/terms#replica"}
     assert [row["rank"] for row in image] == ["1", "2", "3", "4"]
     assert image[0]["rse"] == "VIENNA-DISK"
@@ -484,7 +484,9 @@ def test_an_answer_of_many_ids_is_the_same_in_pieces(archive: Archive) -> None:
         rows_of(requests.post(url, data={"ID": part, "SITE": "vienna"}, timeout=60).content)
         for part in (ids[:1000], ids[1000:2000], ids[2000:])
     ]
-    assert rows == [row for part in some for row in part]
+    some_rows = [row for part in some for row in part]
+    # Each answer numbers its own services, and describes so many.
+    assert [row for row in rows if not row["service_def"]] == [row for row in some_rows if not row["service_def"]]
     for most in (500, 1000, 1001, 2001, len(rows)):
         cut = requests.post(url, data={"ID": ids, "SITE": "vienna", "MAXREC": most}, timeout=60)
         found = rows_of(cut.content)

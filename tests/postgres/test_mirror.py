@@ -10,13 +10,13 @@ import pytest
 
 from stac_rucio_sync.errors import TransientError
 from stac_rucio_sync.lake.cluster import DATABASE
-from stac_rucio_sync.model import Did, DidLink, ItemKey, MirrorState, Replica
+from stac_rucio_sync.model import Did, DidLink, Extent, ItemKey, MirrorState, Replica
 from stac_rucio_sync.stores import mirror as module
 from stac_rucio_sync.stores.mirror import Mirror
 from stac_rucio_sync.stores.postgres import PostgresStore
 from stac_rucio_sync.stores.schema import apply_schema
 from tests.postgres.conftest import Database, Server, make_server
-from tests.postgres.examples import file_of, link_of, settled_item, wanted_item
+from tests.postgres.examples import epn_row, file_of, link_of, obscore_row, settled_item, wanted_item
 
 TILE = Did("stac", "survey..tile-1")
 IMAGE = Did("stac", "survey..tile-1..image.fits")
@@ -121,6 +121,21 @@ def test_of_a_did_that_is_no_items_the_links_of_its_metadata_are_known(
     held = mirror.held([other])[other]
     assert (held.did, held.key, held.files, held.links) == (other, ItemKey("", ""), (), ())
     assert held.did_links == (DidLink("https://example.org/", None, None, None),)
+
+
+def test_what_products_cover(store: PostgresStore, mirror: Mirror) -> None:
+    sky = obscore_row(1, em_xel=16)
+    body = obscore_row(2, s_ra=None, s_dec=None, s_region=None, s_polygon=None, s_bound=None, em_min=None)
+    items = [wanted_item(1, obscore=sky), wanted_item(2, obscore=body, epn=epn_row(body))]
+    store.commit("s", [settled_item(item) for item in items], [])
+    dids = [sky.obs_publisher_did, body.obs_publisher_did]
+    found = mirror.extents([*dids, "ivo://nothing"])
+    assert sorted(found) == dids
+    times = (58850.0, 58850.1)
+    assert found[dids[0]] == Extent(True, sky.s_polygon, sky.s_bound, None, (4e-7, 7e-7), 16, times, None, ("I",))
+    of_body = found[dids[1]]
+    assert of_body.polygon == (359.0, 10.0, 1.0, 10.0, 1.0, 11.0, 359.0, 11.0)
+    assert (of_body.is_sky, of_body.box, of_body.band) == (False, (359.0, 10.0, 1.0, 11.0), None)
 
 
 def test_the_topology_is_kept_for_a_while_and_read_again(

@@ -40,11 +40,11 @@ SERVICES = (
     {"app"},
 )
 LINKS = (
-    {"__init__", "terms", "cutouts"},
+    {"__init__", "terms", "cutouts", "cuttable"},
     {"rows"},
     {"asked", "links", "votable"},
-    {"description", "pages"},
-    {"service"},
+    {"description", "descriptors", "pages"},
+    {"service", "soda"},
 )
 LEVELS = {"stac_rucio_sync": LIBRARY, "obscore_tap": SERVICES, "datalink": LINKS}
 """From the ground up: a module may import what lies below it in its package, and nothing beside it."""

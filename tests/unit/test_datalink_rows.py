@@ -52,11 +52,16 @@ def link_of(name: str, **fields: Any) -> Link:
 NO_WISHES = Wishes()
 
 
-def rows_of(held: HeldItem, did: Did = DATASET, wishes: Wishes = NO_WISHES, **settings: Any) -> list[Row]:
+def maker_of(wishes: Wishes = NO_WISHES, **settings: Any) -> RowMaker:
     made = Settings(**settings)
     locality = Locality(made.locality, Topology(RSES))
-    view = locality.seen_from(locality.place(site="sydney"))
-    return RowMaker(made, Links(made.locality), view, wishes).rows(str(did), did, held)
+    return RowMaker(made, Links(made.locality), locality.seen_from(locality.place(site="sydney")), wishes)
+
+
+def rows_of(held: HeldItem, did: Did = DATASET, wishes: Wishes = NO_WISHES, **settings: Any) -> list[Row]:
+    """Return the rows of an item's files and links; those of services have tests of their own."""
+    rows = maker_of(wishes, **settings).rows(str(did), did, held)
+    return [row for row in rows if row.service_def is None]
 
 
 THREE = (copy_at("VIENNA-DISK"), copy_at("SYDNEY-DISK"), copy_at("SANFRANCISCO-DISK"))
@@ -184,6 +189,38 @@ def test_links_that_the_metadata_state_are_there() -> None:
     assert (rows[1].semantics, rows[1].content_type) == ("#bias", None)
     assert rows[2].error_message == "FatalFault: HTTP clients cannot open gopher: addresses"
     assert (rows[3].semantics, rows[3].description) == ("https://example.org/terms#own", "own")
+
+
+def test_a_file_that_can_be_cut_has_the_rows_of_two_services_behind_its_copies() -> None:
+    thumbnail = file_of(copy_at("VIENNA-DISK"), asset="thumbnail", media_type="image/png", science=False)
+    maker = maker_of()
+    rows = maker.rows("asked", DATASET, item_of(file_of(*THREE), thumbnail))
+    assert [row.service_def for row in rows] == [None, None, None, "cutout-1", "cutout-1-jobs", None]
+    for row in rows[3:5]:
+        assert (row.id, row.access_url, row.error_message, row.semantics) == ("asked", None, None, "#cutout")
+        assert (row.content_type, row.content_length, row.local_semantics) == ("application/fits", None, "image")
+    (offer,) = maker.offers
+    assert (offer.file.did, offer.service_defs) == (IMAGE, ("cutout-1", "cutout-1-jobs"))
+    assert sorted(offer.service_defs) == list(offer.service_defs)
+
+
+def test_a_file_that_is_named_twice_has_its_services_described_once() -> None:
+    maker = maker_of()
+    for asked in ("one", "two"):
+        rows = maker.rows(asked, DATASET, item_of(file_of(THREE[0])))
+        assert [row.service_def for row in rows] == [None, "cutout-1", "cutout-1-jobs"]
+    assert len(maker.offers) == 1
+
+
+@pytest.mark.parametrize(
+    "file",
+    [file_of(), file_of(*THREE, media_type="application/x-hdf5"), file_of(*THREE, media_type="image/tiff")],
+    ids=["no copy", "another format", "a picture"],
+)
+def test_what_cannot_be_cut_has_no_services(file: HeldFile) -> None:
+    assert not [row.service_def for row in maker_of().rows("asked", DATASET, item_of(file)) if row.service_def]
+    (row,) = maker_of(Wishes(cutouts=True)).rows("asked", DATASET, item_of(file))
+    assert row.error_message == f"NotFoundFault: nothing of {DATASET} can be cut"
 
 
 def test_nothing_is_a_fault() -> None:

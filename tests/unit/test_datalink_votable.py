@@ -111,7 +111,7 @@ def test_what_breaks_an_answer_off_is_told_in_its_end() -> None:
         raise TransientError("the database is gone")
 
     with Flask(__name__).test_request_context():
-        made = b"".join(streamed(batches(), overflow=False))
+        made = b"".join(streamed(batches(), overflow=False, describe=lambda _: ()))
     assert cells_of(made) == cells_of(document(ROWS))
     *_, last = ElementTree.fromstring(made).iter(f"{SPACE}INFO")
     assert (last.get("name"), last.get("value")) == ("QUERY_STATUS", "ERROR")
