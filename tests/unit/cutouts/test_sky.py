@@ -59,7 +59,7 @@ def check(wcs: WCS, region: Region, box: Box | None) -> None:
         assert box.x_first <= columns.min() <= columns.max() <= box.x_last
         assert box.y_first <= rows.min() <= rows.max() <= box.y_last
     pixel = float(max(proj_plane_pixel_scales(wcs)))
-    wider = _wider(region, 0.1 * pixel)
+    wider = _wider(region, 0.25 * pixel)
     fine = np.linspace(-0.5, 0.5, 5)
     along_x = (np.arange(box.x_first, box.x_last + 1)[:, None] + fine).ravel()
     along_y = (np.arange(box.y_first, box.y_last + 1)[:, None] + fine).ravel()
