@@ -26,7 +26,7 @@ from rucio.core.permission import generic
 from rucio.core.scope import is_scope_owner
 from rucio.db.sqla.constants import ReplicaState
 from rucio.db.sqla.models import Request, RSEFileAssociation
-from sqlalchemy import and_, exists, func, or_, select, tuple_
+from sqlalchemy import and_, exists, or_, select
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,9 +124,15 @@ def _all_are(
     session: Session,
 ) -> bool:
     """Tell whether all of the files' replicas at the RSE are as wanted; Rucio itself says which are not there."""
-    here = and_(
-        RSEFileAssociation.rse_id == kwargs["rse_id"],
-        tuple_(RSEFileAssociation.scope, RSEFileAssociation.name).in_(files),
-    )
-    others = session.execute(select(func.count()).select_from(RSEFileAssociation).where(here, ~wanted)).scalar()
-    return not others
+    names: dict[InternalScope, list[str]] = {}
+    for scope, name in files:
+        names.setdefault(scope, []).append(name)
+    for scope, named in names.items():
+        here = (
+            RSEFileAssociation.rse_id == kwargs["rse_id"],
+            RSEFileAssociation.scope == scope,
+            RSEFileAssociation.name.in_(named),
+        )
+        if session.execute(select(exists().where(*here, ~wanted))).scalar():
+            return False
+    return True

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
+import time
+import uuid
 from pathlib import Path
 
 import pytest
 import requests
 
 from tests.conftest import RunningLake
+from tests.lake.rest import Account
 
 UPLOADS, ARCHIVE = "VIENNA-LOCALGROUPDISK", "VIENNA-ARCHIVE-LOCALGROUPDISK"
 
@@ -101,3 +107,35 @@ def test_the_archive_is_read_by_http_and_written_by_path_only(lake: RunningLake,
     assert requests.get(f"{archive['url']}/{scope}/file", timeout=10).content == b"bytes"
     assert ask("PUT", f"{archive['url']}/{scope}/other", b"bytes") == 403
     assert ask("DELETE", f"{archive['url']}/{scope}/file") == 403
+
+
+@pytest.mark.slow
+def test_rucios_own_client_brings_a_file_and_reads_it_and_the_reaper_takes_it_away(
+    lake: RunningLake, folder: Path, tmp_path: Path
+) -> None:
+    name, content = f"file-{uuid.uuid4().hex}", os.urandom(1_500_000)
+    (tmp_path / name).write_bytes(content)
+    alice = Account(Path(lake.facts["accounts"]["alice"]))
+
+    rucio(lake, "upload", "--rse", UPLOADS, "--scope", "user.alice", str(tmp_path / name))
+    assert alice.replicas("user.alice", name)["states"] == {UPLOADS: "AVAILABLE"}
+    [stored] = folder.rglob(name)
+    assert stored.read_bytes() == content
+
+    rucio(lake, "download", "--no-subdir", "--dir", str(tmp_path / "down"), f"user.alice:{name}")
+    assert (tmp_path / "down" / name).read_bytes() == content
+
+    [rule] = map(json.loads, alice.do("GET", f"dids/user.alice/{name}/rules").text.splitlines())
+    alice.do("PUT", f"rules/{rule['id']}", {"options": {"lifetime": 0}})
+    deadline = time.monotonic() + 60
+    while stored.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def rucio(lake: RunningLake, *arguments: str) -> None:
+    """Run Rucio's own command line client as alice."""
+    environment = {**os.environ, "RUCIO_CONFIG": lake.facts["accounts"]["alice"]}
+    command = [sys.executable, str(Path(sys.executable).with_name("rucio")), *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
