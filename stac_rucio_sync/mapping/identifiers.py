@@ -114,7 +114,7 @@ def file_did(key: ItemKey, asset_key: str, suffix: str, settings: Settings) -> D
     return Did(scope, _fitting(_file_name(key, asset_key, suffix), suffix))
 
 
-def name_of_path(parts: Sequence[str], suffix: str = "") -> str:
+def name_of_path(parts: Sequence[str], suffix: str = "", most: int = NAME_LENGTH) -> str:
     """Return a file's name by its place in folders: each part as the default rule writes it, two dots between them.
 
     Parameters
@@ -123,8 +123,10 @@ def name_of_path(parts: Sequence[str], suffix: str = "") -> str:
         Folders and the file's own name, at least one; of a local file system they may hold anything.
     suffix
         The file's suffix, which a name that has to be shortened keeps.
+    most
+        Characters that the name may have.
     """
-    return _fitting(_SEPARATOR.join([_first_part(parts[0]), *map(_part, parts[1:])]), suffix)
+    return _fitting(_SEPARATOR.join([_first_part(parts[0]), *map(_part, parts[1:])]), suffix, most)
 
 
 def version_did(did: Did, digest: str) -> Did:
@@ -268,12 +270,12 @@ def _decode_file(key: ItemKey, parts: list[str]) -> tuple[Decoded, str]:
     return Decoded(*key, asset, last), canonical
 
 
-def _fitting(name: str, suffix: str = "") -> str:
+def _fitting(name: str, suffix: str = "", most: int = NAME_LENGTH) -> str:
     """Shorten a name that is too long; the digest is of the whole name, so that no two become one."""
-    if len(name) <= NAME_LENGTH:
+    if len(name) <= most:
         return name
     tail = f"{_NOT_OURS}{hashlib.blake2b(name.encode(), digest_size=_DIGEST_BYTES).hexdigest()}{suffix}"
-    return name[: NAME_LENGTH - len(tail)].rstrip(".") + tail
+    return name[: most - len(tail)].rstrip(".") + tail
 
 
 # ------------------------------------------------------------------------------------------- scopes and templates

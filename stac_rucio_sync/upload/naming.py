@@ -7,8 +7,11 @@ from typing import Final
 
 from stac_rucio_sync.errors import ItemError, UsageError
 from stac_rucio_sync.mapping.identifiers import is_rucio_name, name_of_path, suffix_of
+from stac_rucio_sync.model.storage import UNFINISHED
 
 FIELDS: Final = ("path", "folder", "name", "stem", "suffix")
+MOST: Final = 255 - len(UNFINISHED)
+"""Characters of a name: file systems take 255, with the ending that a file has while it is sent."""
 
 
 def check_template(template: str | None) -> str | None:
@@ -51,15 +54,24 @@ def name_of(relative: str, template: str | None = None) -> str:
     """
     parts = relative.split("/")
     suffix = suffix_of(parts[-1])
-    if template is None:
-        return name_of_path(parts, suffix)
+    name = name_of_path(parts, suffix, MOST) if template is None else _by_template(template, parts, suffix)
+    if name.endswith(UNFINISHED):
+        raise ItemError(
+            f"names that end in {UNFINISHED} stand for files that are being sent: --name-template can give another"
+        )
+    return name
+
+
+def _by_template(template: str, parts: list[str], suffix: str) -> str:
     name = template.format(
-        path=name_of_path(parts),
-        folder=name_of_path(parts[:-1]) if len(parts) > 1 else "",
-        name=name_of_path(parts[-1:]),
-        stem=name_of_path([parts[-1].removesuffix(suffix)]),
+        path=name_of_path(parts, suffix, MOST),
+        folder=name_of_path(parts[:-1], "", MOST) if len(parts) > 1 else "",
+        name=name_of_path(parts[-1:], suffix, MOST),
+        stem=name_of_path([parts[-1].removesuffix(suffix)], "", MOST),
         suffix=suffix,
     )
     if not is_rucio_name(name):
         raise ItemError(f"the template makes {name!r} of it, which is no name for Rucio")
+    if len(name) > MOST:
+        raise ItemError(f"the template makes a name of {len(name)} characters of it: {MOST} can be sent")
     return name
