@@ -14,7 +14,9 @@ from tests.conftest import RunningLake
 from tests.rucio.uploading import RSE
 
 
-def run(lake: RunningLake, folder: Path, *arguments: str) -> tuple[int, dict[str, Any] | None, str]:
+def run(
+    lake: RunningLake, folder: Path, *arguments: str, timeout: float = 100
+) -> tuple[int, dict[str, Any] | None, str]:
     """Run the command as alice; return its exit code, its report, and what it said on stderr."""
     environment = os.environ | {
         "STAC_RUCIO_SYNC_LAKE_HOME": str(lake.home),
@@ -25,7 +27,7 @@ def run(lake: RunningLake, folder: Path, *arguments: str) -> tuple[int, dict[str
     }
     command = [str(Path(sys.executable).with_name("stac-rucio-sync")), "upload", *arguments]
     ended = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=100, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout, check=False
     )
     return ended.returncode, json.loads(ended.stdout) if ended.stdout else None, ended.stderr
 
