@@ -28,7 +28,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Cutout:
-    """A cut-out, ready to be sent: everything that can be refused was, before it was made."""
+    """A cut-out, ready to be sent: all that can be known before its pixels are read was checked.
+
+    A copy that breaks off, or a compressed tile that is broken, is met only while the pieces are taken; the length
+    tells a client that something is missing.
+    """
 
     media_type: str
     length: int | None

@@ -12,12 +12,13 @@ from datalink.cutouts.areas import Area, area_of
 from datalink.cutouts.axes import channels, moments, planes
 from datalink.cutouts.contract import Cutout, Limits
 from datalink.cutouts.errors import FileError, LimitError, NoOverlapError, RequestError
-from datalink.cutouts.headers import BLOCK, empty_header, header_of, padding, shifted_table
+from datalink.cutouts.headers import empty_header, header_of, padding, shifted_table
 from datalink.cutouts.pictures import FitsFile, Picture, World, careful, corners, lengths
 from datalink.cutouts.pixels import stored
 from datalink.cutouts.reading import RangeFile
 from datalink.cutouts.region import Circle, Cutting, Interval, Polygon, Range, Region
 from datalink.cutouts.sky import box_of
+from datalink.cutouts.structure import BLOCK
 from datalink.cutouts.tiles import Tiles
 from stac_rucio_sync import __version__
 

@@ -10,9 +10,8 @@ from typing import Any, Final
 from astropy.io import fits
 
 from datalink.cutouts.pictures import Picture, lengths
+from datalink.cutouts.structure import BLOCK
 
-BLOCK: Final = 2880
-"""All parts of a FITS file are a multiple of this long."""
 _STRUCTURE: Final = re.compile(
     r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|PCOUNT|GCOUNT|GROUPS|EXTEND"
     # What tells of the pixels as they were, all of them.
