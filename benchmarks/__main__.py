@@ -16,6 +16,7 @@ from benchmarks.growth import memory, through
 from benchmarks.mapping import mapping, unchanged
 from benchmarks.registering import registering
 from benchmarks.rows import rows
+from benchmarks.soda import soda
 from benchmarks.tap import ROWS, tap
 from benchmarks.trigger import trigger
 from benchmarks.upload import upload
@@ -34,6 +35,7 @@ BENCHMARKS: dict[str, Callable[[Settings], Iterable[Figure]]] = {
     "tap": tap,
     "alternates": alternates,
     "datalink": datalink,
+    "soda": soda,
     "upload": upload,
 }
 LONG: dict[str, Callable[[Settings], Iterable[Figure]]] = {"memory": memory, "through": through}

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import http.client
-import os
 import random
 import selectors
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,10 +15,10 @@ from urllib.parse import quote, urlencode
 import psycopg
 
 from benchmarks.figures import Figure
+from benchmarks.servers import free_port, running
 from stac_rucio_sync.settings import Settings
 
 ITEMS, ROUNDS, CONNECTIONS, ROUND_SECONDS, FILES, POSTS = 50_000, 5, 16, 4.0, 1_000, 15
-SERVER_SECONDS = 30.0
 
 _MADE = """
     TRUNCATE lake.item CASCADE; TRUNCATE lake.replica; TRUNCATE lake.obscore; TRUNCATE lake.rse;
@@ -163,41 +160,15 @@ def _links(settings: Settings) -> Iterator[int]:
     """Run the services; yield the port."""
     urls = {name: getattr(settings.database, name.lower()) for name in ("QUERY_URL", "JOBS_URL", "READER_URL")}
     named = {f"STAC_RUCIO_SYNC_DATABASE__{name}": url.get_secret_value() for name, url in urls.items()}
-    port = _free_port()
-    with _running(["stac_rucio_sync.cli", "serve", "--port", str(port)], named, port):
+    port = free_port()
+    with running(["stac_rucio_sync.cli", "serve", "--port", str(port)], named, port):
         yield port
 
 
 @contextmanager
 def _bare(settings: Settings, url: str) -> Iterator[int]:
     """Run the bare view; yield the port."""
-    port, services = _free_port(), settings.services
+    port, services = free_port(), settings.services
     arguments = ["benchmarks.bare_links", str(port), str(services.workers), str(services.threads)]
-    with _running(arguments, {"BARE_LINKS_URL": url}, port):
+    with running(arguments, {"BARE_LINKS_URL": url}, port):
         yield port
-
-
-@contextmanager
-def _running(arguments: Sequence[str], variables: dict[str, str], port: int) -> Iterator[None]:
-    server = subprocess.Popen([sys.executable, "-m", *arguments], env=os.environ | variables)
-    until = time.monotonic() + SERVER_SECONDS
-    try:
-        while True:
-            assert server.poll() is None, "the server ended"
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                assert time.monotonic() < until, "the server does not listen"
-                time.sleep(0.1)
-        yield
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
