@@ -38,6 +38,8 @@ class Batch:
     held: Mapping[Did, Held] = field(default_factory=dict)
     """What Rucio holds under their names."""
     targets: dict[Did, str] = field(default_factory=dict)
+    own: set[Did] = field(default_factory=set)
+    """Those that this upload registered, now or in an earlier run, or sends before anybody does."""
     sending: dict[Did, Future[Sent]] = field(default_factory=dict)
     present: list[Did] = field(default_factory=list)
     """Those that the lake has already."""
@@ -119,11 +121,13 @@ class BatchEffects:
         self._journal.placed({batch.entries[did].number: target for did, target in batch.targets.items()})
         if not self._request.register_after:
             self._settle(batch, self._registered(batch, missing, COPYING))
-        storage = self._targets.storage()
+        storage, new = self._targets.storage(), set(missing)
         for did in (*missing, *incomplete):
             entry = batch.entries.get(did)
             if entry is not None:
                 begun = entry.target is not None
+                if begun or did in new:
+                    batch.own.add(did)
                 task = SendTask(_read_task(entry), storage, batch.targets[did], batch.hashed.get(did), begun)
                 batch.sending[did] = self._executor.submit(send, task)
         return batch
@@ -261,8 +265,11 @@ class BatchEffects:
         self._settle(batch, outcomes, pfns)
 
     def _take_back(self, batch: Batch, failures: dict[Did, Outcome]) -> None:
-        """Leave nothing of files that did not arrive: neither bytes in the storage nor replicas in COPYING."""
-        gone = [did for did, (fate, _) in failures.items() if fate in _NOT_THERE and did in batch.sending]
+        """Leave nothing of files that did not arrive: neither bytes in the storage nor replicas in COPYING.
+
+        What somebody else registered, and may be sending, stays theirs.
+        """
+        gone = [did for did, (fate, _) in failures.items() if fate in _NOT_THERE and did in batch.own]
         left = self._discarded({did: batch.targets[did] for did in gone})
         if not self._request.register_after:
             left |= self._uploads.withdraw(self._request.rse, gone)

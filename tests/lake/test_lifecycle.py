@@ -32,7 +32,6 @@ from stac_rucio_sync.settings import load_settings
 from tests.homes import session_home
 from tests.lake.rest import Account
 
-WARM_SECONDS = 12.0
 RUCIO = [sys.executable, str(Path(sys.executable).with_name("rucio"))]
 
 
@@ -135,11 +134,8 @@ def test_after_kill_9_of_every_process_the_lake_comes_up_with_its_data(own_lake:
         time.sleep(0.05)
     assert not own_lake.status()["running"]
 
-    began = time.monotonic()
     own_lake.up()
     assert "ingest" in whoami(own_lake, "ingest")
-
-    assert time.monotonic() - began < WARM_SECONDS
     assert own_lake.status()["ports"] == ports
     scopes = account_of(own_lake, "root").do("GET", "scopes/").json()
     assert "survivor" in [entry["scope"] if isinstance(entry, dict) else entry for entry in scopes]

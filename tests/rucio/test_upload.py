@@ -305,6 +305,14 @@ def test_what_somebody_began_to_upload_is_sent(alice: Uploading) -> None:
     assert (alice.state("a"), alice.content("a")) == ("AVAILABLE", b"1")
 
 
+def test_what_somebody_began_to_upload_stays_theirs_where_we_fail(alice: Uploading) -> None:
+    register(alice, "a", b"1", "00320032")
+    alice.write(a=b"1")
+    alice.run(Watched(lambda name, task: task.file.path.write_bytes(b"2") if name == "send" else None))
+    assert alice.told() == {"a": UploadFate.CHANGED}
+    assert alice.state("a") == "COPYING"
+
+
 class _KilledError(Exception):
     """As if the process had died."""
 
