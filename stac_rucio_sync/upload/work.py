@@ -141,7 +141,7 @@ def _read_and_send(task: SendTask, element: StorageElement) -> tuple[Put, Hashed
     """Read for the checksums while a protocol class reads for itself: the disk gives each block once."""
     with ThreadPoolExecutor(1) as beside:
         reading = beside.submit(read, task.file)
-        put = element.put(task.file.path, task.target, reading.result)
+        put = element.put(task.file.path, task.target, reading.result, may_be_there=task.may_be_there)
         return put, reading.result()
 
 

@@ -31,7 +31,15 @@ def test_an_upload_killed_three_times_ends_as_if_it_had_not_been(
     trial = UploadTrial(lake, source, tmp_path, ("--batch-size", "20", *options))
     for place, call in places:
         assert trial.killed_at(place, call), f"{place} was not called {call} times: {trial.printed.read_text()}"
+    arrived = at_their_places(trial)
     code, report = trial.run()
     assert (code, report["files"], report["uploaded"] + report["present"]) == (0, COUNT, COUNT), report
     assert_whole(trial, trial.state())
+    assert arrived.items() <= at_their_places(trial).items(), "what had arrived was sent again"
     assert trial.run()[1]["present"] == COUNT
+
+
+def at_their_places(trial: UploadTrial) -> dict[Path, tuple[int, int]]:
+    """Return the files that have come to their places, each with what tells it from a later one."""
+    found = ((file, file.stat()) for file in trial.storage.rglob("*.fits"))
+    return {file: (status.st_ino, status.st_mtime_ns) for file, status in found}

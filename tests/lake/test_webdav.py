@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import uuid
+import zlib
 from pathlib import Path
 
 import pytest
@@ -139,3 +140,15 @@ def rucio(lake: RunningLake, *arguments: str) -> None:
     command = [sys.executable, str(Path(sys.executable).with_name("rucio")), *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_who_asks_for_a_checksum_is_told_it_and_nobody_else(share: str, scope: str) -> None:
+    content = b"\x00" * 7 + os.urandom(2_500_000)
+    ask("PUT", f"{share}/{scope}/file", content)
+    asked = {"Want-Digest": "adler32,md5"}
+    answer = requests.head(f"{share}/{scope}/file", headers=asked, timeout=10)
+    assert answer.headers["Digest"] == f"adler32={zlib.adler32(content):08x}"
+    assert int(answer.headers["Content-Length"]) == len(content)
+    assert "Digest" not in requests.head(f"{share}/{scope}/file", timeout=10).headers
+    assert requests.head(f"{share}/{scope}/none", headers=asked, timeout=10).status_code == 404
+    assert "Digest" not in requests.head(f"{share}/{scope}/", headers=asked, timeout=10).headers

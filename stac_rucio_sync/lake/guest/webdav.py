@@ -6,13 +6,15 @@ WsgiDAV is a plain WebDAV server. Grid storage differs from one in what Rucio's 
 
 - PUT and MOVE make the folders above a file that are missing (RFC 4918, 9.7.1 and 9.9.4 let a server refuse: 409, which
   Rucio's client takes for "the file is there already");
-- a file that is there is never overwritten: PUT answers 409, MOVE and COPY answer 412. Delete it first.
+- a file that is there is never overwritten: PUT answers 409, MOVE and COPY answer 412. Delete it first;
+- HEAD tells the Adler-32 of a file to whom `Want-Digest` names it (RFC 3230).
 """
 
 from __future__ import annotations
 
 import json
 import os
+import zlib
 from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -52,8 +54,26 @@ class GridHabits(BaseMiddleware):  # type: ignore[misc]  # WsgiDAV has no types
                 path = util.normalize_path(urlsplit(unquote(environ.get("HTTP_DESTINATION", ""))).path)
                 if path.startswith(f"{provider.share_path}/"):
                     make_parents(provider, path.removeprefix(provider.share_path), environ)
+        if method == "HEAD" and "adler32" in environ.get("HTTP_WANT_DIGEST", "").lower():
+            start_response = telling_digest(provider, environ, start_response)
         answer: Iterable[bytes] = self.next_app(environ, start_response)
         return answer
+
+
+def telling_digest(provider: DAVProvider, environ: Environ, start_response: StartResponse) -> StartResponse:
+    """Add the checksum of the file that is asked for to the headers of the answer."""
+    file = None if provider is None else provider.get_resource_inst(environ["PATH_INFO"], environ)
+    if file is None or file.is_collection:
+        return start_response
+    checksum = 1
+    with file.get_content() as content:
+        while block := content.read(BLOCK_BYTES):
+            checksum = zlib.adler32(block, checksum)
+
+    def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:  # noqa: ANN401 - as WSGI has it
+        return start_response(status, [*headers, ("Digest", f"adler32={checksum:08x}")], *more)
+
+    return start
 
 
 def make_parents(provider: DAVProvider, path: str, environ: Environ) -> None:
