@@ -15,6 +15,8 @@ from datalink.cutouts.reading import AHEAD, RangeFile
 
 GAP: Final = 64 * 2**10
 """Bytes that are rather read in vain than gone around: a few milliseconds at 100 MB/s with 5 ms to wait."""
+JOINED: Final = 256 * 2**10
+"""Bytes that are read at once at most where some of them are in vain: several such spans are under way at a time."""
 
 
 class _Span(NamedTuple):
@@ -79,10 +81,10 @@ def _runs(picture: Picture, slices: Sequence[slice]) -> Iterator[tuple[int, int]
 
 
 def _spans(runs: Iterator[tuple[int, int]]) -> Iterator[_Span]:
-    """Join runs that lie near each other, as long as they do not get longer than `AHEAD`."""
+    """Join runs that lie near each other, as long as they do not get longer than `JOINED`."""
     span: _Span | None = None
     for start, stop in runs:
-        if span is not None and start - span.stop <= GAP and stop - span.start <= AHEAD:
+        if span is not None and start - span.stop <= GAP and stop - span.start <= JOINED:
             span.runs.append((start - span.start, stop - span.start))
             span = span._replace(stop=stop)
             continue

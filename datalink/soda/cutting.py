@@ -24,6 +24,7 @@ from datalink.cutouts.region import Cutting
 from datalink.cuttable import Kind, reads_geotiff
 from datalink.soda.files import Copy, CutFile, Files, best
 from datalink.soda.request import PNG
+from datalink.soda.single import fitting
 from stac_rucio_sync.settings import Soda
 
 _LOG = logging.getLogger(__name__)
@@ -106,6 +107,8 @@ class Cutter:
         limits = self._limits if seconds is None else replace(self._limits, seconds=min(seconds, self._limits.seconds))
         until = time.monotonic() + limits.seconds
         file = self._files.file(asked, kind)
+        if wanted.band is not None or wanted.time is not None or wanted.states:
+            wanted = fitting(wanted, file.product, self._files.extent(file))
         with ExitStack() as stack:
             rse, cutout = self._from_a_copy(stack, file, wanted, form, limits, token, until)
             pieces = _in_time(cutout.pieces, until)

@@ -16,7 +16,7 @@ from obscore_tap.values import shown
 from stac_rucio_sync.errors import ItemError
 from stac_rucio_sync.locality import View
 from stac_rucio_sync.mapping.identifiers import did_of_publisher_did, obs_publisher_did
-from stac_rucio_sync.model import HeldFile, HeldItem, Replica
+from stac_rucio_sync.model import Extent, HeldFile, HeldItem, Replica
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.stores.mirror import Mirror
 
@@ -38,6 +38,10 @@ class CutFile:
     """Its IVOA identifier."""
     file: HeldFile
     kind: Kind
+    product: str | None
+    """The ``dataproduct_type`` of its item."""
+    item: str
+    """The item's ``obs_publisher_did``; empty where it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,18 @@ class Files:
                 f"ID: {shown(asked, 300)} has {len(names)} files that can be cut; name one of them: "
                 f"{', '.join(names[:_NAMED])}{more}"
             )
-        return CutFile(obs_publisher_did(found[0].did, self._settings), found[0], kind)
+        name = obs_publisher_did(found[0].did, self._settings)
+        return CutFile(name, found[0], kind, held.dataproduct_type, held.obs_publisher_did)
+
+    def extent(self, file: CutFile) -> Extent | None:
+        """Return what the item of a file covers; None where nobody says.
+
+        Raises
+        ------
+        TransientError
+            The mirror does not answer.
+        """
+        return self._mirror.extents([file.item]).get(file.item) if file.item else None
 
     def copies(self, file: CutFile, token: str | None) -> Iterator[Copy | LoginError]:
         """Yield the copies of a file that can be read now: those on this machine, then the nearest ones.

@@ -127,6 +127,21 @@ def test_channels_of_a_cube(archive: Archive, cube: dict[str, Any]) -> None:
         assert 0 < cut[0].data.shape[2] < whole[0].data.shape[2]
 
 
+def test_a_band_is_of_an_image_or_it_is_not(archive: Archive, image: dict[str, Any]) -> None:
+    """An image has one wavelength: that of its row (SODA 1.0 section 3.4)."""
+    ra, dec = middle_of(archive, image)
+    ((low, high, begin, end),) = archive.query(
+        "SELECT em_min, em_max, t_min, t_max FROM lake.obscore WHERE obs_publisher_did = %s",
+        obs_publisher_did(did_of(image, archive), archive.settings),
+    )
+    query = {"ID": file_id(archive, image, "image"), "CIRCLE": f"{ra} {dec} 0.02"}
+    plain = archive.get("/soda/sync", **query)
+    fitting = archive.get("/soda/sync", **query, BAND=f"{(low + high) / 2} +Inf", TIME=f"{begin - 1} {end}")
+    assert (fitting.status_code, fitting.content) == (200, plain.content)
+    for other in ({"BAND": f"{high * 2} {high * 3}"}, {"TIME": f"-Inf {begin - 1}"}):
+        assert archive.get("/soda/sync", **query, **other).status_code == 204
+
+
 def test_a_picture(archive: Archive, image: dict[str, Any]) -> None:
     ra, dec = middle_of(archive, image)
     asked = {"CIRCLE": f"{ra} {dec} 0.03", "RESPONSEFORMAT": "image/png"}
@@ -168,7 +183,7 @@ def test_refusals_begin_with_the_labels_of_the_standard(archive: Archive, image:
         ("/soda/sync", {"ID": sky, "BAND": "2 1"}, 400, "UsageError: BAND"),
         ("/soda/sync", {"ID": sky, "POL": "X"}, 400, "UsageError: POL"),
         ("/soda/sync", {"ID": sky, "RESPONSEFORMAT": "text/html"}, 400, "UsageError: RESPONSEFORMAT"),
-        ("/soda/sync", {"ID": sky, "BAND": "1e-7 9e-7"}, 400, "UsageError: "),  # an image has no channels
+        ("/soda/sync", {"ID": sky, "TIME": "1 2", "BAND": "x"}, 400, "UsageError: BAND"),
         ("/soda/sync", {"ID": sky, "BODY_BBOX": "1 2 3 4"}, 400, "UsageError: BODY_BBOX"),
         ("/soda/sync", {"ID": map_, "CIRCLE": circle}, 400, "UsageError: ID"),
         ("/soda/sync", {"ID": [sky, map_]}, 400, "MultiValuedParamNotSupported: ID"),

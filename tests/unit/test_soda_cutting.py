@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -15,11 +16,12 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from datalink.cutouts.errors import CutError, FileError, ForbiddenError, LoginError, NoOverlapError, UnavailableError
-from datalink.cutouts.region import Circle, Cutting
+from datalink.cutouts.region import Circle, Cutting, Interval
 from datalink.cuttable import Kind, kind_of
 from datalink.soda.cutting import Cutter
 from datalink.soda.files import Files, path_below
-from stac_rucio_sync.model import Did, HeldFile, HeldItem, ItemKey, Replica, Rse, Topology
+from datalink.soda.single import fitting
+from stac_rucio_sync.model import Did, Extent, HeldFile, HeldItem, ItemKey, Replica, Rse, Topology
 from stac_rucio_sync.settings import Settings
 from tests.unit.cutouts.ranged import giving
 from tests.unit.loopback import Answer, Asked, Loopback, serving
@@ -37,6 +39,9 @@ class HeldInMemory:
 
     def held(self, dids: Sequence[Did]) -> Mapping[Did, HeldItem]:
         return {did: self._item for did in dids if did in (self._item.did, *(file.did for file in self._item.files))}
+
+    def extents(self, _: Sequence[str]) -> Mapping[str, Extent]:
+        return {}
 
     def topology(self) -> Topology:
         return TOPOLOGY
@@ -183,6 +188,30 @@ def test_no_address_leads_out_of_its_folder(tmp_path: Path, rest: str) -> None:
     (folder / "out").symlink_to(tmp_path)
     assert path_below(folder, rest) is None
     assert path_below(folder, "/a//b.fits?x=1") == folder / "a" / "b.fits"
+
+
+IMAGE_IN_R = Extent(True, None, None, None, (5.5e-7, 7.0e-7), 1, (60000.0, 60000.1), None, ("I",))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "left"),
+    [
+        (Cutting(band=Interval(7.0e-7, math.inf)), Cutting()),
+        (Cutting(MIDDLE.region, time=Interval(60000.05, 60000.05)), MIDDLE),
+        (Cutting(states=("I", "Q")), Cutting()),
+        (Cutting(band=Interval(1e-7, 5e-7)), None),
+        (Cutting(band=Interval(6e-7, 6e-7), time=Interval(-math.inf, 59999.0)), None),
+        (Cutting(states=("Q",)), None),
+    ],
+)
+def test_an_image_has_one_wavelength_one_time_and_one_state(wanted: Cutting, left: Cutting | None) -> None:
+    assert fitting(wanted, "cube", IMAGE_IN_R) == wanted
+    assert fitting(wanted, "image", None) == wanted
+    if left is not None:
+        assert fitting(wanted, "image", IMAGE_IN_R) == left
+        return
+    with pytest.raises(NoOverlapError):
+        fitting(wanted, "image", IMAGE_IN_R)
 
 
 @pytest.mark.parametrize(
