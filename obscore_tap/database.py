@@ -17,13 +17,13 @@ from typing import Any
 import psycopg
 from psycopg import errors, pq
 from psycopg.adapt import Transformer
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.types.string import ByteaBinaryLoader
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from obscore_tap.refusals import Failed, Refusal, Unavailable
 from obscore_tap.results.writer import Batch
+from stac_rucio_sync.stores.hosts import SEVERAL_SECONDS, conninfo, is_loss, is_routed
 
 LOG = logging.getLogger(__name__)
 
@@ -50,13 +50,17 @@ class QueryTimeout(Refusal):
     """The query took longer than it may."""
 
 
+class ConnectionLost(Unavailable):
+    """The server went away with the query: on another connection it may be answered."""
+
+
 class Database:
     """A database as one role.
 
     Parameters
     ----------
     url
-        libpq URL.
+        libpq URL; with several hosts, a standby is preferred.
     connections
         How many queries run at a time.
     wait
@@ -68,8 +72,9 @@ class Database:
     def __init__(
         self, url: str, *, connections: int = 8, wait: float = 10.0, application: str = "stac-rucio-sync services"
     ) -> None:
-        self._url = url
-        self._application = application
+        self._conninfo = conninfo(url, "read", application_name=application)
+        self._lost = 0.0
+        """When a connection was lost: those that are older may be so, too, and nobody has noticed."""
         self._pool = QueuePool(
             self._connect,  # type: ignore[arg-type] # SQLAlchemy's protocol of the DBAPI is stricter than what it needs
             pool_size=connections,
@@ -77,19 +82,20 @@ class Database:
             timeout=wait,
             reset_on_return=None,  # there is no transaction to end
             use_lifo=True,
+            recycle=SEVERAL_SECONDS if is_routed(url) else -1,
         )
 
     def _connect(self) -> psycopg.Connection[Any]:
-        given = conninfo_to_dict(self._url)
-        defaults = {"connect_timeout": "10", "application_name": self._application}
-        url = make_conninfo(self._url, **{name: word for name, word in defaults.items() if name not in given})
-        connection = psycopg.connect(url, autocommit=True)
+        connection = psycopg.connect(self._conninfo, autocommit=True)
         connection.execute(_SESSION)
         connection.adapters.register_loader("text", ByteaBinaryLoader)  # a row's bytes need no decoding
         return connection
 
     def query(self, statement: str, timeout: float, started: Callable[[_Cancel], None] | None = None) -> Rows:
         """Start a query, and return when the database has answered with its first rows.
+
+        Where the connection is lost before that, the query is asked once more on a new one, which leads to another
+        server where the URL names several: nobody has seen anything of the first answer, and a SELECT changes nothing.
 
         Parameters
         ----------
@@ -98,7 +104,8 @@ class Database:
         timeout
             Seconds that it may take, its reader's time included.
         started
-            Is given, before the statement is sent, a function that cancels it from any thread.
+            Is given, before the statement is sent, a function that cancels it from any thread; once more, another
+            one, where the query is asked again.
 
         Raises
         ------
@@ -106,6 +113,16 @@ class Database:
             The query is at fault (400), or the database cannot answer now (`Unavailable`), or we are at fault
             (`Failed`).
         """
+        began = monotonic()
+        try:
+            return self._asked(statement, timeout, started)
+        except ConnectionLost:
+            self._lost = monotonic()
+            if self._lost - began >= timeout:
+                raise
+        return self._asked(statement, timeout, started)
+
+    def _asked(self, statement: str, timeout: float, started: Callable[[_Cancel], None] | None) -> Rows:
         pooled = self._live_connection()
         rows = Rows(pooled, timeout)
         try:
@@ -127,7 +144,8 @@ class Database:
             except psycopg.Error as error:
                 LOG.warning("cannot connect to the database: %s", error)
                 raise Unavailable("the database does not answer; try again in a moment") from error
-            if not _has_news(_driver(pooled).pgconn.socket):
+            is_newer = pooled.info.setdefault("made", monotonic()) > self._lost
+            if is_newer and not _has_news(_driver(pooled).pgconn.socket):
                 return pooled
             pooled.invalidate()
 
@@ -286,7 +304,8 @@ def refusal_of(error: psycopg.Error, timeout: float) -> Refusal:
         return Refusal(f"the query cannot be evaluated: {text}")
     if not state or state[:2] in {"08", "40", "53", "57"}:
         LOG.error("the database does not answer: %s", error)
-        return Unavailable("the database cannot answer now; try again in a moment")
+        answer = ConnectionLost if is_loss(error) else Unavailable
+        return answer("the database cannot answer now; try again in a moment")
     LOG.error("the database refuses a query that was translated: %s %s", state, error)
     return Failed("the service could not run the query: the database refused what it was translated to")
 

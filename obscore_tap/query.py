@@ -58,13 +58,23 @@ class Queries:
         The longest query.
     datalink_url
         The service that descriptors in results refer to.
+    primary
+        Where queries with uploaded tables run, which no standby has; None: as all others.
     """
 
     def __init__(
-        self, published: Published, database: Database, *, timeout: float, query_bytes: int, datalink_url: str
+        self,
+        published: Published,
+        database: Database,
+        *,
+        timeout: float,
+        query_bytes: int,
+        datalink_url: str,
+        primary: Database | None = None,
     ) -> None:
         self.published = published
         self._database = database
+        self._primary = primary or database
         self._timeout = timeout
         self._query_bytes = query_bytes
         self._datalink_url = datalink_url
@@ -114,7 +124,8 @@ class Queries:
         negotiate(asked.form, asked.default_form)  # before any work
         with ExitStack() as stack:
             tables = stack.enter_context(uploaded) if uploaded is not None else ()
-            answer = self.stream(self.translate(adql, tables), asked)
+            database = self._database if uploaded is None else self._primary
+            answer = self._run(database, self.translate(adql, tables), asked)
             if uploaded is None:
                 return answer
             return replace(answer, chunks=Chunks(_then_leave(answer.chunks, stack.pop_all())))
@@ -134,8 +145,11 @@ class Queries:
         Refusal
             There is no such format, or the database refused the query.
         """
+        return self._run(self._database, translation, asked)
+
+    def _run(self, database: Database, translation: Translation, asked: Asked) -> Answer:
         return run(
-            self._database,
+            database,
             translation,
             negotiate(asked.form, asked.default_form),
             max_rows=asked.max_rows,

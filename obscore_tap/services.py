@@ -16,6 +16,7 @@ from obscore_tap.uploads import UploadLimits, Uploads
 from obscore_tap.vosi import availability_document
 from stac_rucio_sync.errors import FatalError, SyncError, UsageError
 from stac_rucio_sync.settings import Settings
+from stac_rucio_sync.stores.hosts import is_routed, on_primary
 
 _PROBE = "SELECT TOP 1 schema_name FROM tap_schema.schemas"
 _PROBE_SECONDS = 5.0
@@ -29,8 +30,10 @@ class Services:
     settings: Settings
     published: Published
     database: Database
-    """Runs queries as the role that can only read what is published."""
+    """Runs queries as the role that can only read what is published; among several servers, on a standby."""
     queries: Queries
+    primary: Database
+    """Runs those with uploaded tables, which no standby has; the same one where there is one server."""
     uploads: Uploads
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -53,6 +56,7 @@ class Services:
         """Give the connections back."""
         self.uploads.close()
         self.database.close()
+        self.primary.close()
 
 
 def open_services(settings: Settings) -> Services:
@@ -72,13 +76,16 @@ def open_services(settings: Settings) -> Services:
             f"{missing} (docs/tap.md names the roles)"
         )
     published = make_published(settings.epn.schema_name)
-    database = Database(query_url.get_secret_value(), connections=settings.services.threads)
+    url, threads = query_url.get_secret_value(), settings.services.threads
+    database = Database(url, connections=threads)
+    primary = Database(on_primary(url), connections=threads) if is_routed(url) else database
     queries = Queries(
         published,
         database,
         timeout=limits.timeout,
         query_bytes=limits.query_bytes,
         datalink_url=f"{settings.services.base_url}/datalink/links",
+        primary=primary,
     )
     uploads = Uploads(
         jobs_url.get_secret_value(),
@@ -89,7 +96,7 @@ def open_services(settings: Settings) -> Services:
             allow_private=limits.allow_private_addresses,
         ),
     )
-    return Services(settings, published, database, queries, uploads)
+    return Services(settings, published, database, queries, primary, uploads)
 
 
 def check_services(settings: Settings) -> None:

@@ -24,6 +24,7 @@ from obscore_tap.uploads.fields import Field, with_unicode
 from obscore_tap.uploads.requests import Upload, UploadLimits, requested
 from obscore_tap.uploads.source import Budget, opened
 from obscore_tap.uploads.votable import VOTableReader, cell_refusal
+from stac_rucio_sync.stores.hosts import conninfo
 
 LOG = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class Uploads:
     Parameters
     ----------
     url
-        libpq URL of a member of ``lake_jobs``.
+        libpq URL of a member of ``lake_jobs``; with several hosts, the primary is meant.
     limits
         See `UploadLimits`.
     reader
@@ -52,7 +53,7 @@ class Uploads:
     """
 
     def __init__(self, url: str, limits: UploadLimits, reader: str = "lake_query") -> None:
-        self._url = url
+        self._conninfo = conninfo(url, "write", application_name="stac-rucio-sync uploads")
         self._limits = limits
         self._reader = reader
         self._engine = sqlalchemy.create_engine(
@@ -68,7 +69,7 @@ class Uploads:
     def _connect(self) -> psycopg.Connection[Any]:
         # A table that is still being read is not waited for: whoever sweeps next drops it.
         options = "-c timezone=UTC -c datestyle=ISO,YMD -c lock_timeout=10s"
-        return psycopg.connect(self._url, autocommit=True, options=options, application_name="stac-rucio-sync uploads")
+        return psycopg.connect(self._conninfo, autocommit=True, options=options)
 
     def close(self) -> None:
         """Close idle connections."""
@@ -245,7 +246,7 @@ def _about(upload: Upload, error: Exception) -> Refusal:
 def _told() -> Iterator[None]:
     try:
         yield
-    except psycopg.OperationalError as error:
+    except (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction) as error:
         raise Unavailable("the database of uploads does not answer; try again later") from error
 
 

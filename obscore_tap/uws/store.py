@@ -15,6 +15,7 @@ from psycopg import sql
 
 from obscore_tap.refusals import Forbidden, Unavailable
 from obscore_tap.uws.model import InlineFile, Job, JobError, JobLimits, Phase, Result
+from stac_rucio_sync.stores.hosts import conninfo
 
 CHANNEL: Final = "stac_rucio_sync_uws"
 """Notifications: the new phase of a job, or ``GONE``, and its id."""
@@ -33,13 +34,13 @@ class JobStore:
     Parameters
     ----------
     url
-        libpq URL of a member of ``lake_jobs``.
+        libpq URL of a member of ``lake_jobs``; with several hosts, the primary is meant.
     limits
         See `JobLimits`.
     """
 
     def __init__(self, url: str, limits: JobLimits) -> None:
-        self._url = url
+        self._conninfo = conninfo(url, "write", application_name="stac-rucio-sync jobs")
         self._limits = limits
         self._engine = sqlalchemy.create_engine(
             "postgresql+psycopg://",
@@ -53,9 +54,7 @@ class JobStore:
 
     def connect(self) -> psycopg.Connection[Any]:
         """Open a connection outside the pool, in autocommit mode and in UTC."""
-        return psycopg.connect(
-            self._url, autocommit=True, options="-c timezone=UTC -c jit=off", application_name="stac-rucio-sync jobs"
-        )
+        return psycopg.connect(self._conninfo, autocommit=True, options="-c timezone=UTC -c jit=off")
 
     def close(self) -> None:
         """Close idle connections."""
@@ -71,7 +70,7 @@ class JobStore:
         assert isinstance(connection, psycopg.Connection)  # noqa: S101 - tells the type checker which driver it is
         try:
             yield connection
-        except psycopg.OperationalError as error:
+        except (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction) as error:
             raise Unavailable("the database of jobs does not answer; try again later") from error
         finally:
             if connection.closed:

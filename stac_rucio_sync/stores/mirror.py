@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import groupby
+from math import inf
 from operator import itemgetter
 from time import monotonic
 from typing import Any, Final
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 
 from stac_rucio_sync.model import (
@@ -26,6 +27,7 @@ from stac_rucio_sync.model import (
     Rse,
     Topology,
 )
+from stac_rucio_sync.stores.hosts import SEVERAL_SECONDS, conninfo, is_loss, is_routed
 from stac_rucio_sync.stores.session import translated
 
 _Row = tuple[Any, ...]
@@ -106,15 +108,18 @@ class Mirror:
     Parameters
     ----------
     url
-        libpq URL of the role that the services read as (``database.reader_url``).
+        libpq URL of the role that the services read as (``database.reader_url``); with several hosts, a standby is
+        preferred.
     connections
         Connections that are kept. There are as many as threads ask at a time.
     """
 
     def __init__(self, url: str, *, connections: int = 16) -> None:
-        self._url = url
+        self._conninfo = conninfo(url, "read", application_name="stac-rucio-sync mirror", client_encoding="utf-8")
+        self._longest = SEVERAL_SECONDS if is_routed(url) else inf
         self._connections = connections
-        self._idle: list[psycopg.Connection[Any]] = []
+        self._idle: list[tuple[psycopg.Connection[Any], float]] = []
+        """With the time when each was made."""
         self._refreshing = threading.Lock()
         self._topology: tuple[float, Topology | None] = (0.0, None)
 
@@ -125,8 +130,9 @@ class Mirror:
 
     def close(self) -> None:
         """Close all idle connections."""
-        while self._idle:
-            self._idle.pop().close()
+        with suppress(IndexError):  # threads may take the last one
+            while True:
+                self._idle.pop()[0].close()
 
     def held(self, dids: Sequence[Did]) -> Mapping[Did, HeldItem]:
         """Return what is held of datasets and files, by the DID that was asked for; one that is unknown is left out.
@@ -204,41 +210,46 @@ class Mirror:
         return next((MirrorState(*row) for row in self._rows(_FRESHNESS)), MirrorState())
 
     def _rows(self, statement: bytes, parameters: Sequence[str | list[str]] = ()) -> list[_Row]:
-        """Ask; on another connection where the server had closed the one that was kept."""
+        """Ask; once more, on a new connection, where it is lost: nobody has seen anything of the first answer."""
         try:
-            while True:
-                connection, is_new = self._kept()
-                try:
-                    found: list[_Row] = connection.execute(statement, parameters, prepare=True).fetchall()
-                except psycopg.OperationalError:
-                    if is_new or not connection.closed:
-                        raise
-                else:
-                    return found
-                finally:
-                    self._keep(connection)
+            connection, made = self._kept()
+            try:
+                return self._asked(connection, made, statement, parameters)
+            except psycopg.OperationalError as error:
+                if not is_loss(error):
+                    raise
+            self.close()  # the others lead to the same server
+            return self._asked(self._connect(), monotonic(), statement, parameters)
         except psycopg.Error as error:
             raise translated(error) from error
 
-    def _kept(self) -> tuple[psycopg.Connection[Any], bool]:
+    def _asked(
+        self, connection: psycopg.Connection[Any], made: float, statement: bytes, parameters: Sequence[str | list[str]]
+    ) -> list[_Row]:
         try:
-            return self._idle.pop(), False
-        except IndexError:
-            return self._connect(), True
+            found: list[_Row] = connection.execute(statement, parameters, prepare=True).fetchall()
+        finally:
+            self._keep(connection, made)
+        return found
 
-    def _keep(self, connection: psycopg.Connection[Any]) -> None:
-        if connection.closed or connection.info.transaction_status != TransactionStatus.IDLE:
-            connection.close()
-        elif len(self._idle) < self._connections:
-            self._idle.append(connection)
+    def _kept(self) -> tuple[psycopg.Connection[Any], float]:
+        while self._idle:
+            with suppress(IndexError):  # another thread took it
+                connection, made = self._idle.pop()
+                if monotonic() - made < self._longest:
+                    return connection, made
+                connection.close()
+        return self._connect(), monotonic()
+
+    def _keep(self, connection: psycopg.Connection[Any], made: float) -> None:
+        is_idle = not connection.closed and connection.info.transaction_status == TransactionStatus.IDLE
+        if is_idle and len(self._idle) < self._connections:
+            self._idle.append((connection, made))
         else:
             connection.close()
 
     def _connect(self) -> psycopg.Connection[Any]:
-        given = conninfo_to_dict(self._url)
-        defaults = {"connect_timeout": "10", "application_name": "stac-rucio-sync mirror", "client_encoding": "utf-8"}
-        url = make_conninfo(self._url, **{name: word for name, word in defaults.items() if name not in given})
-        connection = psycopg.connect(url, autocommit=True)
+        connection = psycopg.connect(self._conninfo, autocommit=True)
         connection.execute(_SESSION)
         return connection
 

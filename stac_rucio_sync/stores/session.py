@@ -14,13 +14,13 @@ from sqlalchemy.pool import PoolProxiedConnection
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from stac_rucio_sync.errors import FatalError, RefusedError, SyncError, TransientError
+from stac_rucio_sync.stores.hosts import conninfo
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
 RETRY_SECONDS = 60.0
 """How long a call is tried again: a server that restarts and recovers needs less."""
-_CONNECT_SECONDS = "10"
 _BY_KEY = "SET enable_seqscan = off; SET jit = off"
 """Every statement of the store looks a batch of keys up. The planner knows nothing of temporary tables and of tables
 that were empty a minute ago: left to itself it keeps plans that read whole tables for each batch."""
@@ -70,13 +70,13 @@ class Sessions:
     Parameters
     ----------
     url
-        libpq URL; several hosts are allowed, and ``target_session_attrs`` picks the one to write to.
+        libpq URL; of several hosts, the primary is meant.
     size
         Connections that are kept.
     """
 
     def __init__(self, url: str, size: int = 4) -> None:
-        self._url = url
+        self._conninfo = conninfo(url, "write", application_name="stac-rucio-sync", client_encoding="utf-8")
         self._engine = sqlalchemy.create_engine(
             "postgresql+psycopg://",
             creator=self._connect_pooled,
@@ -88,7 +88,7 @@ class Sessions:
 
     def connect(self) -> psycopg.Connection[Any]:
         """Open a connection outside the pool."""
-        return psycopg.connect(self._url, **_defaults(self._url))
+        return psycopg.connect(self._conninfo)
 
     def _connect_pooled(self) -> psycopg.Connection[Any]:
         connection = self.connect()
@@ -158,13 +158,6 @@ class Sessions:
             if isinstance(error.orig, psycopg.Error):
                 raise translated(error.orig) from error
             raise
-
-
-def _defaults(url: str) -> dict[str, Any]:
-    """Return what the URL leaves open."""
-    named = psycopg.conninfo.conninfo_to_dict(url)
-    wanted = {"connect_timeout": _CONNECT_SECONDS, "application_name": "stac-rucio-sync", "client_encoding": "utf-8"}
-    return {name: value for name, value in wanted.items() if name not in named}
 
 
 def _tell(state: RetryCallState) -> None:

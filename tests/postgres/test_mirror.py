@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -179,3 +180,30 @@ def test_the_first_question_after_a_restart_of_the_database_is_answered(own_serv
     own_server.start()
     assert mirror.held([TILE]) == {}
     mirror.close()
+
+
+END_WAITING = """
+    SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+    WHERE application_name = 'stac-rucio-sync mirror' AND wait_event_type = 'Lock' AND datname = current_database()
+"""
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_question_whose_connection_is_lost_is_asked_once_more(
+    mirror: Mirror, admin: psycopg.Connection, database: Database, times: int
+) -> None:
+    with psycopg.connect(database.admin_url) as locking, ThreadPoolExecutor(1) as thread:
+        locking.execute("LOCK TABLE lake.item")
+        asked = thread.submit(mirror.held, [TILE])
+        for _ in range(times):
+            until = time.monotonic() + 20
+            while not admin.execute(END_WAITING).fetchall():
+                assert time.monotonic() < until
+                time.sleep(0.02)
+        locking.rollback()
+        if times == 1:
+            assert asked.result(20) == {}
+        else:
+            with pytest.raises(TransientError):
+                asked.result(20)
+    assert mirror.held([TILE]) == {}

@@ -250,6 +250,50 @@ def test_a_connection_lost_on_the_way_is_not_the_querys_fault(service: Database,
     assert read(asked(service, numbers(1), "csv")) == b"i\r\n1\r\n"
 
 
+def end_queries(admin: psycopg.Connection, times: int) -> None:
+    """End the connections of running queries, one after the other."""
+    for _ in range(times):
+        assert becomes(1, admin)
+        admin.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE application_name = %s AND state = 'active'",
+            [MARK],
+        )
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_query_whose_connection_is_lost_before_its_first_row_is_asked_once_more(
+    service: Database, admin: psycopg.Connection, times: int
+) -> None:
+    cancels: list[Callable[[], None]] = []
+    ending = threading.Thread(target=end_queries, args=(admin, times))
+    ending.start()
+    if times == 1:
+        assert read(asked(service, SLOW_ENOUGH, "csv", started=cancels.append)) == b"i\r\n1\r\n"
+    else:
+        with pytest.raises(Unavailable):
+            asked(service, SLOW_ENOUGH, started=cancels.append)
+    ending.join()
+    assert len(cancels) == 2
+    assert read(asked(service, numbers(1), "csv")) == b"i\r\n1\r\n"
+
+
+def test_the_query_that_is_asked_once_more_can_be_cancelled(service: Database, admin: psycopg.Connection) -> None:
+    cancels: list[Callable[[], None]] = []
+
+    def end_then_cancel() -> None:
+        end_queries(admin, 1)
+        while len(cancels) < 2 or not becomes(1, admin):
+            time.sleep(0.01)
+        cancels[1]()
+
+    ending = threading.Thread(target=end_then_cancel)
+    ending.start()
+    with pytest.raises(Refusal, match="cancelled"):
+        asked(service, SLOW, started=cancels.append)
+    ending.join()
+
+
 def test_a_server_that_is_not_there_is_unavailable() -> None:
     nowhere = Database("postgresql://nobody@127.0.0.1:1/nothing?connect_timeout=2")
     with pytest.raises(Unavailable):
