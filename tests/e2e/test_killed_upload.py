@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import RunningLake
 from tests.faults.uploads import UploadTrial, assert_whole, make_files
 
-COUNT = 45
+COUNT = 40
 _UPLOADS = "stac_rucio_sync.stores.rucio_uploads.RucioUploads"
 _WEBDAV = "rucio.rse.protocols.webdav.Default"
 
@@ -20,7 +20,11 @@ _WEBDAV = "rucio.rse.protocols.webdav.Default"
         # Registered and nothing sent; sent and not renamed; available and not attached.
         ((), [(f"{_UPLOADS}.register", 2), (f"{_WEBDAV}.put", 7), (f"{_UPLOADS}.make_available", 1)]),
         # Half sent under its own name; sent and not registered; registered and not attached.
-        (("--register-after",), [(f"{_WEBDAV}.put", 9), (f"{_WEBDAV}.rename", 15), (f"{_UPLOADS}.register", 1)]),
+        pytest.param(
+            ("--register-after",),
+            [(f"{_WEBDAV}.put", 9), (f"{_WEBDAV}.rename", 15), (f"{_UPLOADS}.register", 1)],
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["copying", "register-after"],
 )
@@ -36,7 +40,6 @@ def test_an_upload_killed_three_times_ends_as_if_it_had_not_been(
     assert (code, report["files"], report["uploaded"] + report["present"]) == (0, COUNT, COUNT), report
     assert_whole(trial, trial.state())
     assert arrived.items() <= at_their_places(trial).items(), "what had arrived was sent again"
-    assert trial.run()[1]["present"] == COUNT
 
 
 def at_their_places(trial: UploadTrial) -> dict[Path, tuple[int, int]]:

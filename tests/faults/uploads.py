@@ -29,7 +29,7 @@ from tests.conftest import RunningLake
 RSE = "VIENNA-LOCALGROUPDISK"
 _LONGEST = 300.0
 """Seconds that a run may take."""
-_PATIENCE = 30.0
+_PATIENCE = 120.0
 """Seconds that Rucio's daemons may take to lock what was attached."""
 
 
