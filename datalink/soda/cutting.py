@@ -43,6 +43,8 @@ class Cut:
     """What a browser shall save it as."""
     rse: str
     """Where the copy is that it was made from."""
+    is_made: bool
+    """All of it is there already: its pieces can be taken when the context is left, too."""
 
 
 class Cutter:
@@ -110,9 +112,9 @@ class Cutter:
         if wanted.band is not None or wanted.time is not None or wanted.states:
             wanted = fitting(wanted, file.product, self._files.extent(file))
         with ExitStack() as stack:
-            rse, cutout = self._from_a_copy(stack, file, wanted, form, limits, token, until)
+            rse, cutout, is_made = self._from_a_copy(stack, file, wanted, form, limits, token, until)
             pieces = _in_time(cutout.pieces, until)
-            yield Cut(replace(cutout, media_type=form, pieces=pieces), _file_name(file, form), rse)
+            yield Cut(replace(cutout, media_type=form, pieces=pieces), _file_name(file, form), rse, is_made)
 
     def _from_a_copy(
         self,
@@ -123,7 +125,7 @@ class Cutter:
         limits: Limits,
         token: str | None,
         until: float,
-    ) -> tuple[str, Cutout]:
+    ) -> tuple[str, Cutout, bool]:
         errors: list[Exception] = []
         for copy in self._files.copies(file, token):
             if isinstance(copy, LoginError):
@@ -132,13 +134,15 @@ class Cutter:
             left = replace(limits, seconds=max(0.0, until - time.monotonic()))
             with ExitStack() as opened:
                 try:
-                    cutout = _begun(_engine(opened.enter_context(_opened(copy, left)), file, wanted, form, left))
+                    cutout, is_made = _begun(
+                        _engine(opened.enter_context(_opened(copy, left)), file, wanted, form, left)
+                    )
                 except (UnavailableError, FileError, LoginError, ForbiddenError) as error:
                     _LOG.info("%s at %s cannot be cut: %s", file.file.did, copy.rse, error)
                     errors.append(error)
                     continue
                 stack.push(opened.pop_all())
-                return copy.rse, cutout
+                return copy.rse, cutout, is_made
         raise best(errors) if errors else UnavailableError(f"no copy of {file.file.did} can be read now")
 
 
@@ -171,18 +175,18 @@ def _engine(file: RangeFile, of: CutFile, wanted: Cutting, form: str, limits: Li
     return cut_geotiff(file, wanted, of.name, limits)
 
 
-def _begun(cutout: Cutout) -> Cutout:
-    """Make the beginning of a cut-out, or all of a small one."""
+def _begun(cutout: Cutout) -> tuple[Cutout, bool]:
+    """Make the beginning of a cut-out, or all of a small one; tell whether it is all."""
     made: list[bytes] = []
     size = 0
     for piece in cutout.pieces:
         made.append(piece)
         size += len(piece)
         if size > _HELD:
-            return replace(cutout, pieces=chain(made, cutout.pieces))
+            return replace(cutout, pieces=chain(made, cutout.pieces)), False
     if not size:
         raise FileError("the cut-out would be empty")
-    return Cutout(cutout.media_type, size, iter(made))
+    return Cutout(cutout.media_type, size, iter(made)), True
 
 
 def _in_time(pieces: Iterator[bytes], until: float) -> Iterator[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from datalink.cuttable import Kind
+from datalink.description import mirror_faults
 from datalink.descriptors import ASYNC_ID, SYNC_ID
 from obscore_tap.vosi import (
     availability_document,
@@ -13,7 +14,6 @@ from obscore_tap.vosi import (
     parameter_interface,
     support_capabilities,
 )
-from stac_rucio_sync.errors import TransientError
 from stac_rucio_sync.stores.mirror import Mirror
 
 
@@ -36,8 +36,5 @@ def capabilities_of(url: str, kind: Kind) -> bytes:
 
 def availability_of(mirror: Mirror, up_since: datetime) -> bytes:
     """Return the VOSI availability: files are found as long as the mirror answers."""
-    try:
-        mirror.topology()
-    except TransientError:
-        return availability_document(available=False, up_since=up_since, notes=("the database cannot be reached",))
-    return availability_document(available=True, up_since=up_since)
+    faults, notes = mirror_faults(mirror)
+    return availability_document(available=not faults, up_since=up_since, notes=[*faults, *notes])

@@ -33,7 +33,7 @@ _LABELS = {401: "AuthenticationError", 403: "AuthorizationError", 500: "Error", 
 """What an error begins with that is not the engines' (SODA 1.0 section 5.2); others are the request's."""
 
 
-class _Turnstile:
+class Turnstile:
     """Lets so many through at a time, and nobody wait: threads that wait here would be missing elsewhere."""
 
     def __init__(self, at_a_time: int) -> None:
@@ -41,6 +41,13 @@ class _Turnstile:
 
     @contextmanager
     def entered(self) -> Iterator[None]:
+        """Take one of the places while the block runs.
+
+        Raises
+        ------
+        UnavailableError
+            There is none.
+        """
         if not self._places.acquire(blocking=False):
             raise UnavailableError("as many cut-outs are made as can be at a time: try again in some seconds")
         try:
@@ -61,7 +68,7 @@ def blueprint(services: Services) -> Blueprint:
     settings = services.settings
     mirror = open_mirror(settings)
     cutter = Cutter(Files(settings, mirror), settings.soda)
-    turnstile = _Turnstile(settings.soda.at_a_time)
+    turnstile = Turnstile(settings.soda.at_a_time)
     jobs = cutout_jobs(services, cutter)
     made.record_once(lambda state: state.app.extensions.update({EXTENSION: jobs}))
     for kind in Kind:
@@ -76,7 +83,7 @@ def blueprint(services: Services) -> Blueprint:
     return made
 
 
-def _add_sync(made: Blueprint, kind: Kind, cutter: Cutter, turnstile: _Turnstile) -> None:
+def _add_sync(made: Blueprint, kind: Kind, cutter: Cutter, turnstile: Turnstile) -> None:
     def sync() -> Response:
         """Make one cut-out and send it (SODA 1.0 section 5)."""
         asked = read(parameters_of(request), kind)
@@ -84,7 +91,9 @@ def _add_sync(made: Blueprint, kind: Kind, cutter: Cutter, turnstile: _Turnstile
         with ExitStack() as stack:
             stack.enter_context(turnstile.entered())
             cut = stack.enter_context(cutter.cut(name, wanted, kind, asked.form, token=_token()))
-            response = _sent(cut)
+            if cut.is_made:  # however slowly it is taken, nothing waits for that
+                return _response(cut, b"".join(cut.cutout.pieces))
+            response = _response(cut, _logged(cut))
             response.call_on_close(stack.pop_all().close)
         return response
 
@@ -100,8 +109,8 @@ def _add_documents(made: Blueprint, kind: Kind, capabilities: bytes, availabilit
     )
 
 
-def _sent(cut: Cut) -> Response:
-    response = Response(_logged(cut), content_type=cut.cutout.media_type)
+def _response(cut: Cut, content: bytes | Iterator[bytes]) -> Response:
+    response = Response(content, content_type=cut.cutout.media_type)
     if cut.cutout.length is not None:
         response.content_length = cut.cutout.length  # so that nobody takes one that breaks off for a whole one
     response.headers["Content-Disposition"] = f'inline; filename="{cut.file_name}"'

@@ -20,6 +20,7 @@ from datalink.cutouts.region import Circle, Cutting, Interval
 from datalink.cuttable import Kind, kind_of
 from datalink.soda.cutting import Cutter
 from datalink.soda.files import Files, path_below
+from datalink.soda.service import Turnstile
 from datalink.soda.single import fitting
 from stac_rucio_sync.model import Did, Extent, HeldFile, HeldItem, ItemKey, Replica, Rse, Topology
 from stac_rucio_sync.settings import Settings
@@ -125,6 +126,35 @@ def test_where_all_fail_the_error_says_what_helps(served: Any, content: bytes) -
         with pytest.raises(CutError) as caught:
             cut(cutter_of(*copies))
         assert type(caught.value) is kind
+
+
+def test_small_cutouts_are_made_before_they_are_sent_and_large_ones_on_the_way(served: Any) -> None:
+    """So a small one survives that its file is closed, and a large one does not take the memory that it has bytes."""
+    large = io.BytesIO()
+    fits.PrimaryHDU(np.zeros((1500, 1000), dtype=np.float32)).writeto(large)
+    server = served(giving(large.getvalue()))
+    cutter = cutter_of(copy_at("NEAR", server))
+    with cutter.cut(str(IMAGE), Cutting(), Kind.FITS, "application/fits") as made:
+        assert not made.is_made
+        assert b"".join(made.cutout.pieces) == large.getvalue()
+    small = served(giving(image()))
+    with cutter_of(copy_at("NEAR", small)).cut(str(IMAGE), MIDDLE, Kind.FITS, "application/fits") as made:
+        pass
+    assert made.is_made
+    assert b"".join(made.cutout.pieces).startswith(b"SIMPLE  =")
+
+
+def test_so_many_are_made_at_a_time_and_no_more() -> None:
+    turnstile = Turnstile(2)
+    with (
+        turnstile.entered(),
+        turnstile.entered(),
+        pytest.raises(UnavailableError, match="at a time"),
+        turnstile.entered(),
+    ):
+        raise AssertionError("a third one got in")
+    with turnstile.entered(), turnstile.entered():
+        pass
 
 
 def test_what_no_copy_can_help_is_refused_at_once(served: Any, content: bytes) -> None:
