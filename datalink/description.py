@@ -13,14 +13,16 @@ from vo_models.vosi.capabilities import VOSICapabilities
 
 from datalink.asked import LINKS_TYPE
 from datalink.votable import STANDARD_ID
+from obscore_tap.availability import OTHER_VERSION, our_checksums
 from obscore_tap.results.fields import attribute, content
 from obscore_tap.vosi import availability_document, support_capabilities
-from stac_rucio_sync.errors import TransientError
-from stac_rucio_sync.model import MirrorState, Topology
+from stac_rucio_sync.errors import SyncError, TransientError
+from stac_rucio_sync.model import Did, MirrorState, Topology
 from stac_rucio_sync.stores.mirror import Mirror
 
 _SILENCE: Final = timedelta(minutes=10)
 """A watcher that was not heard of for so long is none."""
+_NOTHING: Final = Did("", "")
 _OPTIONS: Final = 100
 """Sites and RSEs that the descriptor lists at most."""
 
@@ -151,12 +153,30 @@ def capabilities_of(service_url: str) -> bytes:
 
 def availability_of(mirror: Mirror, up_since: datetime) -> bytes:
     """Return the VOSI availability: links are there as long as the mirror answers; notes tell how old it is."""
+    faults, notes = mirror_faults(mirror)
+    return availability_document(available=not faults, up_since=up_since, notes=[*faults, *notes])
+
+
+def mirror_faults(mirror: Mirror) -> tuple[list[str], list[str]]:
+    """Ask the mirror for nothing, by the statements that every request asks it with.
+
+    Returns
+    -------
+    tuple of list of str
+        Why it cannot answer (none: it does), and what else there is to say of it.
+    """
     try:
-        mirror.topology()
-        notes = freshness_notes(mirror.freshness(), datetime.now(UTC))
+        mirror.held([_NOTHING])
+        mirror.held([_NOTHING, _NOTHING])
+        mirror.extents([""])
+        notes = list(freshness_notes(mirror.freshness(), datetime.now(UTC)))
+        if mirror.applied() != our_checksums():
+            notes.append(OTHER_VERSION)
     except TransientError:
-        return availability_document(available=False, up_since=up_since, notes=("the database cannot be reached",))
-    return availability_document(available=True, up_since=up_since, notes=notes)
+        return ["the database cannot be reached"], []
+    except SyncError:
+        return ["the tables cannot be read: they are missing, or of another version"], []
+    return [], notes
 
 
 def freshness_notes(state: MirrorState, now: datetime) -> tuple[str, ...]:

@@ -9,6 +9,8 @@ from multiprocessing.util import Finalize
 from flask import Blueprint, Flask, Response, request
 
 from obscore_tap import frontpage, scs, sia2
+from obscore_tap.meters import Meters
+from obscore_tap.observed import observe
 from obscore_tap.parameters import limit_chunks
 from obscore_tap.responses import add_error_handlers
 from obscore_tap.services import Services, open_services
@@ -32,7 +34,9 @@ _FORM_PARTS = 200
 EXTENSION = "stac-rucio-sync"
 
 
-def create_app(settings: Settings, others: Iterable[Callable[[Services], Blueprint]] = ()) -> Flask:
+def create_app(
+    settings: Settings, others: Iterable[Callable[[Services], Blueprint]] = (), meters: Meters | None = None
+) -> Flask:
     """Make the application.
 
     Parameters
@@ -41,6 +45,8 @@ def create_app(settings: Settings, others: Iterable[Callable[[Services], Bluepri
         Of the services; ``database.query_url`` and ``database.jobs_url`` must be set.
     others
         Services of other packages that join.
+    meters
+        Where requests and queries are counted.
 
     Raises
     ------
@@ -54,11 +60,12 @@ def create_app(settings: Settings, others: Iterable[Callable[[Services], Bluepri
         MAX_FORM_MEMORY_SIZE=limits.query_bytes + _FORM_OVERHEAD,
         MAX_FORM_PARTS=_FORM_PARTS,
     )
-    services = open_services(settings)
+    services = open_services(settings, meters)
     app.extensions[EXTENSION] = services
     for make in (*BLUEPRINTS, *others):
         app.register_blueprint(make(services))
     add_error_handlers(app)
+    observe(app, services.meters)
     app.before_request(partial(_limit_form, 3 * limits.query_bytes + _FORM_OVERHEAD))
     app.after_request(_let_browsers_in)
     return app
@@ -88,6 +95,6 @@ def _let_browsers_in(response: Response) -> Response:
     response.headers["Access-Control-Allow-Origin"] = "*"
     response.headers["Access-Control-Allow-Methods"] = "GET, POST, DELETE, OPTIONS"
     response.headers["Access-Control-Allow-Headers"] = "Content-Type, Accept, Range"
-    response.headers["Access-Control-Expose-Headers"] = "Content-Disposition, Content-Encoding, Location"
+    response.headers["Access-Control-Expose-Headers"] = "Content-Disposition, Content-Encoding, Location, X-Request-Id"
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response

@@ -21,6 +21,7 @@ from psycopg.types.string import ByteaBinaryLoader
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
+from obscore_tap.meters import Meters
 from obscore_tap.refusals import Failed, Refusal, Unavailable
 from obscore_tap.results.writer import Batch
 from stac_rucio_sync.stores.hosts import SEVERAL_SECONDS, conninfo, is_loss, is_routed
@@ -67,14 +68,23 @@ class Database:
         Seconds that a query waits for one of them.
     application
         How the server's own views name the connections.
+    meters
+        Where queries and their rows are counted.
     """
 
     def __init__(
-        self, url: str, *, connections: int = 8, wait: float = 10.0, application: str = "stac-rucio-sync services"
+        self,
+        url: str,
+        *,
+        connections: int = 8,
+        wait: float = 10.0,
+        application: str = "stac-rucio-sync services",
+        meters: Meters | None = None,
     ) -> None:
         self._conninfo = conninfo(url, "read", application_name=application)
         self._lost = 0.0
         """When a connection was lost: those that are older may be so, too, and nobody has noticed."""
+        self._meters = meters or Meters()
         self._pool = QueuePool(
             self._connect,  # type: ignore[arg-type] # SQLAlchemy's protocol of the DBAPI is stricter than what it needs
             pool_size=connections,
@@ -124,7 +134,7 @@ class Database:
 
     def _asked(self, statement: str, timeout: float, started: Callable[[_Cancel], None] | None) -> Rows:
         pooled = self._live_connection()
-        rows = Rows(pooled, timeout)
+        rows = Rows(pooled, timeout, self._meters)
         try:
             if started is not None:
                 started(rows.cancel)
@@ -157,8 +167,9 @@ class Database:
 class Rows:
     """A running query. Iterating gives its rows in batches; they must be read to their end or closed."""
 
-    def __init__(self, pooled: PoolProxiedConnection, timeout: float) -> None:
+    def __init__(self, pooled: PoolProxiedConnection, timeout: float, meters: Meters) -> None:
         self._pooled = pooled
+        self._meter = meters.query()
         self._timeout = timeout
         self._connection = _driver(pooled)
         self._pgconn = self._connection.pgconn
@@ -196,6 +207,7 @@ class Rows:
         batch, self._first = self._first, []
         while True:
             if batch:
+                self._meter.read(len(batch))
                 yield batch
             if self.finished:
                 return
@@ -253,6 +265,7 @@ class Rows:
             self.finished = True
             if self._open:
                 self._open = False
+                self._meter.end()
                 self._pooled.close()
 
     def close(self) -> None:
@@ -261,6 +274,7 @@ class Rows:
         with self._lock:
             if self._open:
                 self._open = False
+                self._meter.end()
                 self._pooled.invalidate()
 
 

@@ -11,6 +11,7 @@ from obscore_tap.refusals import Refusal
 from obscore_tap.results import accepts_gzip, error_votable, gzipped
 from obscore_tap.running import Answer
 from stac_rucio_sync.errors import SyncError, TransientError, UsageError
+from stac_rucio_sync.logs import subject
 
 VOTABLE_TYPE = "application/x-votable+xml"
 _LOG = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ def fault_of(error: BaseException) -> tuple[str, int]:
         _LOG.error("%s %s: %s", request.method, request.path, error)
     else:
         _LOG.error("%s %s", request.method, request.path, exc_info=error)
-    return "the service failed to answer; its log says why", _SERVER_FAULT
+    return f"the service failed to answer; its log says why (request {subject()})", _SERVER_FAULT
 
 
 def add_error_handlers(app: Flask) -> None:

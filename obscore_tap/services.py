@@ -6,6 +6,8 @@ import csv
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from obscore_tap.availability import note_of, query_faults
+from obscore_tap.meters import Meters
 from obscore_tap.published import make_published
 from obscore_tap.query import Asked, Queries
 from obscore_tap.refusals import Refusal
@@ -14,12 +16,10 @@ from obscore_tap.schema import Published
 from obscore_tap.tap_schema import column_rows
 from obscore_tap.uploads import UploadLimits, Uploads
 from obscore_tap.vosi import availability_document
-from stac_rucio_sync.errors import FatalError, SyncError, UsageError
+from stac_rucio_sync.errors import FatalError, UsageError
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.stores.hosts import is_routed, on_primary
 
-_PROBE = "SELECT TOP 1 schema_name FROM tap_schema.schemas"
-_PROBE_SECONDS = 5.0
 _DESCRIBED = "SELECT table_name, column_name, datatype FROM tap_schema.columns"
 
 
@@ -35,6 +35,7 @@ class Services:
     primary: Database
     """Runs those with uploaded tables, which no standby has; the same one where there is one server."""
     uploads: Uploads
+    meters: Meters
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
@@ -43,14 +44,11 @@ class Services:
         return self.settings.services.base_url
 
     def availability(self) -> bytes:
-        """Return the VOSI availability document; a query on the road of all queries is its proof."""
-        notes: tuple[str, ...] = ()
-        try:
-            for _ in self.queries.answer(_PROBE, Asked(max_rows=1, timeout=_PROBE_SECONDS)).chunks:
-                pass
-        except (Refusal, SyncError):
-            notes = ("the database cannot be reached",)
-        return availability_document(available=not notes, up_since=self.started, notes=notes)
+        """Return the VOSI availability document: available are the services whose queries are answered now."""
+        faults, notes = query_faults(self.queries, self.database)
+        if not faults:
+            notes += note_of(self.uploads.check, "asynchronous queries and uploaded tables")
+        return availability_document(available=not faults, up_since=self.started, notes=faults + notes)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -59,8 +57,15 @@ class Services:
         self.primary.close()
 
 
-def open_services(settings: Settings) -> Services:
+def open_services(settings: Settings, meters: Meters | None = None) -> Services:
     """Open what the services need; no connection is made yet.
+
+    Parameters
+    ----------
+    settings
+        Of the services.
+    meters
+        Where requests and queries are counted; None: in this process alone.
 
     Raises
     ------
@@ -76,9 +81,10 @@ def open_services(settings: Settings) -> Services:
             f"{missing} (docs/tap.md names the roles)"
         )
     published = make_published(settings.epn.schema_name)
+    meters = meters or Meters()
     url, threads = query_url.get_secret_value(), settings.services.threads
-    database = Database(url, connections=threads)
-    primary = Database(on_primary(url), connections=threads) if is_routed(url) else database
+    database = Database(url, connections=threads, meters=meters)
+    primary = Database(on_primary(url), connections=threads, meters=meters) if is_routed(url) else database
     queries = Queries(
         published,
         database,
@@ -96,7 +102,7 @@ def open_services(settings: Settings) -> Services:
             allow_private=limits.allow_private_addresses,
         ),
     )
-    return Services(settings, published, database, queries, primary, uploads)
+    return Services(settings, published, database, queries, primary, uploads, meters)
 
 
 def check_services(settings: Settings) -> None:

@@ -7,7 +7,7 @@ GRANT USAGE ON SCHEMA lake TO lake_ingest, lake_reader;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     lake.source, lake.item, lake.quarantine, lake.rse, lake.file, lake.link, lake.replica, lake.obscore, lake.epn
     TO lake_ingest;
-GRANT SELECT ON lake.schema_version TO lake_ingest;
+GRANT SELECT ON lake.schema_version TO lake_ingest, lake_reader;
 
 GRANT SELECT ON lake.rse, lake.file, lake.link, lake.replica, lake.obscore, lake.epn TO lake_reader;
 GRANT SELECT (collection, id, scope, name, obs_publisher_did, links_only, first_synced, last_synced)

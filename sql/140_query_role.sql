@@ -20,6 +20,7 @@ $$;
 
 GRANT USAGE ON SCHEMA lake, tap_published TO lake_query;
 GRANT SELECT ON ALL TABLES IN SCHEMA tap_published TO lake_query;
+GRANT SELECT ON lake.schema_version TO lake_query; -- by which the services know whether the tables are theirs
 
 -- The published columns and the hidden ones that spatial conditions are translated to.
 GRANT SELECT (

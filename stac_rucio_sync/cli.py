@@ -6,10 +6,12 @@ or the settings are wrong, 3 fatal, 130 stopped by Ctrl-C.
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 from typing import Final
 
 import click
@@ -18,6 +20,9 @@ from stac_rucio_sync import __version__
 from stac_rucio_sync.commands.lazy import LazyGroup, Place, imported
 from stac_rucio_sync.commands.stopping import leave_stopped
 from stac_rucio_sync.errors import SyncError, UsageError
+from stac_rucio_sync.logs import are_json
+
+_LOG = logging.getLogger("stac_rucio_sync.run")
 
 EXIT_USAGE = 2
 EXIT_FATAL = 3
@@ -144,6 +149,7 @@ def cli(context: click.Context, settings_file: Path | None, lake_home: Path | No
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
+    begun = monotonic()
     try:
         code = cli.main(arguments, prog_name="stac-rucio-sync", standalone_mode=False)
     except click.ClickException as error:
@@ -158,13 +164,18 @@ def main(arguments: list[str] | None = None) -> None:
     except OSError as error:
         _say(f"error: {error}")
         code = EXIT_FATAL
-    sys.exit(code if isinstance(code, int) else 0)
+    leaving = code if isinstance(code, int) else 0
+    _LOG.info("ended", extra={"told": {"exit_code": leaving, "seconds": round(monotonic() - begun, 3)}})
+    sys.exit(leaving)
 
 
 def _say(text: str) -> None:
     """Tell what went wrong, where anything can be told: the log's disk may be full, too."""
     with suppress(OSError):
-        click.echo(text, err=True)
+        if are_json():
+            _LOG.error(text)
+        else:
+            click.echo(text, err=True)
 
 
 if __name__ == "__main__":

@@ -10,21 +10,16 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from stac_rucio_sync.errors import UsageError
+from stac_rucio_sync.sections import Log, Metrics, Section
 
 ENVIRONMENT_PREFIX = "STAC_RUCIO_SYNC_"
 
 
-class _Section(BaseModel):
-    """A section: unknown keys are refused, so that a typing error cannot pass for a setting."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Database(_Section):
+class Database(Section):
     """The PostgreSQL database with pgSphere."""
 
     url: SecretStr | None = None
@@ -39,7 +34,7 @@ class Database(_Section):
     """URL of the role that the services keep jobs and uploaded tables with."""
 
 
-class Rucio(_Section):
+class Rucio(Section):
     """The Rucio server, by the client's own configuration file."""
 
     config: Path | None = None
@@ -53,7 +48,7 @@ class Rucio(_Section):
     """How often a transient failure is met with another try."""
 
 
-class Origins(_Section):
+class Origins(Section):
     """Which RSE stands for which origin of files.
 
     In the file, ``[origins]`` holds ``create`` and, beside it, one line an origin:
@@ -74,7 +69,7 @@ class Origins(_Section):
         return {key: value for key, value in section.items() if "://" not in key} | {"rses": rses}
 
 
-class Identity(_Section):
+class Identity(Section):
     """How items and assets are named outside STAC."""
 
     authority: str = Field(default="stac-rucio-sync.invalid", pattern=r"^[A-Za-z0-9][A-Za-z0-9._~-]{2,}$")
@@ -88,7 +83,7 @@ class Identity(_Section):
     """The collection of items that have none."""
 
 
-class Collection(_Section):
+class Collection(Section):
     """What the settings say of one collection; whatever is unset follows the item."""
 
     scope: str | None = Field(default=None, pattern=r"^[a-zA-Z_\-.0-9]{1,25}$")
@@ -106,14 +101,14 @@ class Collection(_Section):
     """Fixed EPN-TAP columns."""
 
 
-class S3(_Section):
+class S3(Section):
     """Where ``s3://bucket/key`` lies when the item does not say."""
 
     endpoints: dict[str, str] = Field(default_factory=dict)
     """Bucket (or ``*``) to ``https://host[:port]``."""
 
 
-class Sync(_Section):
+class Sync(Section):
     """The job."""
 
     sizes: Literal["item", "head", "stream"] = "item"
@@ -126,7 +121,7 @@ class Sync(_Section):
     """Whether sizes may be asked from loopback, private and link-local addresses."""
 
 
-class Services(_Section):
+class Services(Section):
     """Where the services listen, and what the addresses in the tables point to."""
 
     base_url: str = Field(default="http://127.0.0.1:8080", pattern=r"^https?://[!-~]+$")
@@ -146,7 +141,7 @@ class Services(_Section):
         return url.rstrip("/")
 
 
-class Tap(_Section):
+class Tap(Section):
     """TAP, and the limits of all queries."""
 
     maxrec: int = Field(default=20_000, ge=0)
@@ -192,7 +187,7 @@ class Tap(_Section):
         return self
 
 
-class Coordinates(_Section):
+class Coordinates(Section):
     """A point on Earth."""
 
     latitude: float = Field(ge=-90, le=90)
@@ -201,7 +196,7 @@ class Coordinates(_Section):
     """Degrees east."""
 
 
-class Locality(_Section):
+class Locality(Section):
     """Where clients are, and which links they can open."""
 
     networks: dict[str, str] = Field(default_factory=dict)
@@ -218,7 +213,7 @@ class Locality(_Section):
     """RSE, or ``scheme://host[:port]`` of its links, to the URL prefix where HTTP clients find the same paths."""
 
 
-class Datalink(_Section):
+class Datalink(Section):
     """The DataLink service."""
 
     max_ids: int = Field(default=10_000, ge=1)
@@ -227,7 +222,7 @@ class Datalink(_Section):
     """The largest request."""
 
 
-class Soda(_Section):
+class Soda(Section):
     """Cut-outs: SODA, and the service of body-fixed maps."""
 
     site: str | None = None
@@ -248,7 +243,7 @@ class Soda(_Section):
     """Cut-outs that one job may ask for."""
 
 
-class Watch(_Section):
+class Watch(Section):
     """The mirror of Rucio's replicas, as ``watch`` keeps it."""
 
     poll: float = Field(default=5.0, gt=0)
@@ -263,7 +258,7 @@ class Watch(_Section):
     """What the events' sender must present, when set."""
 
 
-class Dask(_Section):
+class Dask(Section):
     """Dask clusters, and the jobs of ``--dask slurm``; what is unset there is as in dask-jobqueue's own settings."""
 
     wait: float = Field(default=300.0, gt=0)
@@ -293,7 +288,7 @@ class Dask(_Section):
     """A folder that client and workers share, for the keys of the run; unset: the home folder."""
 
 
-class Epn(_Section):
+class Epn(Section):
     """The EPN-TAP table."""
 
     schema_name: str = Field(default="epn", alias="schema", pattern=r"^[a-z_][a-z0-9_]*$")
@@ -322,6 +317,8 @@ class Settings(BaseSettings):
     soda: Soda = Soda()
     watch: Watch = Watch()
     dask: Dask = Dask()
+    log: Log = Log()
+    metrics: Metrics = Metrics()
 
     def collection(self, collection_id: str) -> Collection:
         """Return what the settings say of a collection (an empty section where they say nothing)."""

@@ -35,6 +35,9 @@ UPLOAD_LOCKS: Final = 0x0DB10B6
 _PATIENCE: Final = "3s"
 """A table of a dead process may still be read: the server sees within two seconds that nobody waits for the query."""
 _BATCH: Final = 2**17
+_READY: Final = """
+    SELECT NOT pg_is_in_recovery() AND (SELECT count(*) FROM uws.job WHERE false) = 0
+        AND has_sequence_privilege('tap_upload.request', 'USAGE')"""
 _TABLE: Final = re.compile(r"u(\d+)_\d+")
 _AT_CELL: Final = re.compile(r"line (\d+)(?:, column c(\d+))?")
 
@@ -74,6 +77,22 @@ class Uploads:
     def close(self) -> None:
         """Close idle connections."""
         self._engine.dispose()
+
+    def check(self) -> None:
+        """See that the database of uploads and jobs takes new ones.
+
+        Raises
+        ------
+        Unavailable
+            It does not.
+        """
+        with self._session() as connection:
+            try:
+                row = connection.execute(_READY).fetchone()
+            except psycopg.Error as error:
+                raise Unavailable("their tables do not answer") from error
+            if row is None or not row[0]:
+                raise Unavailable("the database that answers takes no writes")
 
     def requested(self, values: Sequence[str], parts: Mapping[str, IO[bytes]]) -> tuple[Upload, ...]:
         """Return what the values of UPLOAD mean (see `requests.requested`)."""

@@ -18,6 +18,7 @@ from obscore_tap.uws.files import JobFiles
 from obscore_tap.uws.kinds import JobKind
 from obscore_tap.uws.model import Job, JobError, Phase
 from obscore_tap.uws.store import CHANNEL, JobStore
+from stac_rucio_sync.logs import about
 
 LOG = logging.getLogger(__name__)
 
@@ -113,7 +114,8 @@ class Runner:
                 continue
             job, slot = claimed
             try:
-                self._run(connection, job)
+                with about(f"job-{job.id[:6]}"):  # all of its id is a secret
+                    self._run(connection, job)
             finally:
                 self._running.pop(job.id, None)
             claims.release(connection, slot)

@@ -88,6 +88,21 @@ class JobStore:
             row = connection.execute(query.format(JOB_COLUMNS), [job_id, kind]).fetchone()
         return None if row is None else job_of(row)
 
+    def counts(self) -> dict[tuple[str, str], int]:
+        """Return how many jobs are kept, by kind and phase.
+
+        Raises
+        ------
+        Unavailable
+            The database does not answer, or has no such table.
+        """
+        with self._session() as connection:
+            try:
+                found = connection.execute("SELECT kind, phase, count(*) FROM uws.job GROUP BY kind, phase").fetchall()
+            except psycopg.errors.UndefinedTable as error:
+                raise Unavailable("the database has no table of jobs") from error
+        return {(kind, phase): count for kind, phase, count in found}
+
     def jobs(self, kind: str, phases: Sequence[str], after: datetime | None, last: int | None) -> list[Job]:
         """Return jobs of a list, the newest first, without their parameters (UWS 1.1 section 2.2.2.1).
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
 import click
 
@@ -13,9 +17,12 @@ from datalink.service import blueprint as datalink
 from datalink.service import check_links
 from datalink.soda.service import blueprint as cutouts
 from obscore_tap.app import create_app, start_work
+from obscore_tap.figures import serve_figures
+from obscore_tap.meters import Meters
+from obscore_tap.observed import ACCESS
 from obscore_tap.services import check_services
 from stac_rucio_sync.commands.context import Invocation
-from stac_rucio_sync.commands.server import is_loopback, refuse_taken_port, run_server
+from stac_rucio_sync.commands.server import die_with_parent, is_loopback, refuse_taken_port, run_server
 from stac_rucio_sync.errors import UsageError
 from stac_rucio_sync.settings import Settings
 
@@ -24,7 +31,7 @@ from stac_rucio_sync.settings import Settings
 @click.option("--host", help="Address to listen on. Default: the settings', which is loopback.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on. Default: the settings', which is 8080.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes.")
-@click.option("--access-log", is_flag=True, help="Log every request.")
+@click.option("--access-log", is_flag=True, help="Log every request, whatever [log] level says.")
 @click.pass_obj
 def serve(invocation: Invocation, host: str | None, port: int | None, workers: int | None, access_log: bool) -> None:
     """Answer the users: TAP, cone search and SIA 2 over the tables, DataLink, cut-outs, and a front page.
@@ -45,8 +52,9 @@ def serve(invocation: Invocation, host: str | None, port: int | None, workers: i
     check_links(settings)
     for line in _addresses(settings):
         click.echo(line)
-    load: Callable[[], Any] = partial(load_application, invocation.settings_file, invocation.lake_home, flags)
-    run_server("obscore_tap", load, services, access_log=access_log)
+    source = _Source(invocation.settings_file, invocation.lake_home, flags)
+    with _shown_figures(settings, source) as folder:
+        run_server("obscore_tap", partial(load_application, source, folder, access_log=access_log), services)
 
 
 def serving_settings(invocation: Invocation, flags: dict[str, Any]) -> Settings:
@@ -70,11 +78,49 @@ def serving_settings(invocation: Invocation, flags: dict[str, Any]) -> Settings:
     return settings.model_copy(update={"services": services.model_copy(update={"base_url": base_url})})
 
 
-def load_application(settings_file: Path | None, lake_home: Path | None, flags: dict[str, Any]) -> Any:  # noqa: ANN401 - a WSGI application
+class _Source(NamedTuple):
+    """Where the settings come from, for other processes."""
+
+    settings_file: Path | None
+    lake_home: Path | None
+    flags: dict[str, Any]
+
+    def settings(self) -> Settings:
+        return serving_settings(Invocation(self.settings_file, self.lake_home), self.flags)
+
+
+def load_application(source: _Source, folder: Path | None, *, access_log: bool = False) -> Any:  # noqa: ANN401 - a WSGI application
     """Make the application in a process of the server."""
-    app = create_app(serving_settings(Invocation(settings_file, lake_home), flags), (datalink, cutouts))
+    settings = source.settings()
+    if access_log:
+        ACCESS.setLevel(logging.INFO)
+    app = create_app(settings, (datalink, cutouts), Meters(folder))
     start_work(app)
     return app
+
+
+@contextmanager
+def _shown_figures(settings: Settings, source: _Source) -> Iterator[Path | None]:
+    """Show figures while the services run; what is yielded is the folder that they are kept in, or None."""
+    if settings.metrics.port is None:
+        yield None
+        return
+    refuse_taken_port(settings.metrics.host, settings.metrics.port)
+    with TemporaryDirectory(prefix="stac-rucio-sync-metrics-") as name:
+        folder = Path(name)
+        showing = get_context("spawn").Process(target=_show_figures, args=(source, folder), daemon=True)
+        showing.start()
+        click.echo(f"metrics     http://{settings.metrics.host}:{settings.metrics.port}/metrics")
+        try:
+            yield folder
+        finally:
+            showing.terminate()
+            showing.join()
+
+
+def _show_figures(source: _Source, folder: Path) -> None:
+    die_with_parent()
+    serve_figures(source.settings(), folder)
 
 
 def _addresses(settings: Settings) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import logging
 import os
 import signal
 import socket
@@ -29,7 +28,7 @@ _PR_SET_PDEATHSIG = 1
 """Of Linux' prctl(2)."""
 
 
-def run_server(name: str, make: Callable[[], Any], services: Services, *, access_log: bool = False) -> None:
+def run_server(name: str, make: Callable[[], Any], services: Services) -> None:
     """Run a WSGI application until Ctrl-C or SIGTERM, which lets requests under way end.
 
     Parameters
@@ -40,8 +39,6 @@ def run_server(name: str, make: Callable[[], Any], services: Services, *, access
         Makes the application in each of the processes; it and what it holds can be pickled.
     services
         Host, port, processes and threads.
-    access_log
-        Whether every request is logged.
     """
     server = Granian(
         name,
@@ -55,7 +52,6 @@ def run_server(name: str, make: Callable[[], Any], services: Services, *, access
         workers_kill_timeout=_STOP_SECONDS,
         websockets=False,
         log_level=LogLevels.error,
-        log_access=access_log,
     )
     server.serve(target_loader=partial(_made, make), wrap_loader=False)
 
@@ -86,12 +82,11 @@ def is_loopback(host: str) -> bool:
 
 
 def _made(make: Callable[[], Any]) -> Any:  # noqa: ANN401 - a WSGI application
-    _die_with_parent()
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    die_with_parent()
     return make()
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Have the system kill this process when the server's main process is killed, which can then tell nobody to stop.
 
     It would go on to hold the port and to run jobs. What it leaves undone is what any killed process leaves: the next

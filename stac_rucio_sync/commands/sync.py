@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from contextlib import nullcontext
 from dataclasses import replace
@@ -19,6 +20,7 @@ from stac_rucio_sync.commands.screen import progress_bar, show_remarks, summary,
 from stac_rucio_sync.commands.stopping import stoppable
 from stac_rucio_sync.errors import UsageError
 from stac_rucio_sync.executors import open_executor
+from stac_rucio_sync.logs import are_json
 from stac_rucio_sync.model import Report
 from stac_rucio_sync.plan import Action
 from stac_rucio_sync.settings import Settings
@@ -29,6 +31,7 @@ from stac_rucio_sync.stores.rucio import RucioStore
 from stac_rucio_sync.sync import SyncJob, SyncOptions
 
 EXIT_SOME_FAILED = 1
+_LOG = logging.getLogger(__name__)
 
 
 @click.command()
@@ -142,10 +145,11 @@ def run_job(
 
 def _tell(report: Report, talk: Console, error: BaseException | None, *, as_json: bool) -> None:
     """Print a report; how the run ended early belongs to it."""
+    ended = {"error": str(error) or "stopped"} if error else {}
+    _LOG.info("report", extra={"told": report.as_json() | ended})
     if as_json:
-        told = {"error": str(error) or "stopped"} if error else {}
-        click.echo(orjson.dumps(report.as_json() | told))
-    else:
+        click.echo(orjson.dumps(report.as_json() | ended))
+    elif not are_json():
         talk.print(Text(summary(report)), soft_wrap=True)
         show_remarks(talk, report)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,12 +15,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from stac_rucio_sync.commands.context import Invocation
 from stac_rucio_sync.commands.stopping import stoppable
+from stac_rucio_sync.logs import are_json
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.stores.mirror_writes import MirrorWrites
 from stac_rucio_sync.stores.rucio_watch import RucioWatch
 from stac_rucio_sync.watch import DidLinks, Look, Rebuild, RebuildReport, Receiver, Watcher
 
 EXIT_FAILED = 1
+_LOG = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -79,6 +82,9 @@ class _Teller:
 
     def say(self, sentence: str) -> None:
         """Say something to people."""
+        if are_json():
+            _LOG.info(sentence)
+            return
         self._talk.print(f"{datetime.now().astimezone():%H:%M:%S} {sentence}", markup=False, soft_wrap=True)
 
     def tell(self, look: Look) -> None:

@@ -39,24 +39,6 @@ class DidLink:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldItem:
-    """An item as the last run left it: its files, and the assets and links that are no files."""
-
-    key: ItemKey
-    """No collection: a user of Rucio described the DID, which is the id. Both are empty where nothing but its
-    ``did_links`` is known."""
-    did: Did
-    """Its dataset; of no collection: the DID that was described, maybe a file."""
-    obs_publisher_did: str
-    dataproduct_type: str | None
-    """The term of ObsCore; None where the item has no row."""
-    files: tuple[HeldFile, ...]
-    """In the order of their asset keys; only the file asked for, when a file was asked for."""
-    links: tuple[Link, ...] = ()
-    did_links: tuple[DidLink, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Extent:
     """What a data product covers, as its row of ObsCore or EPN-TAP has it; None where that does not say."""
 
@@ -76,6 +58,26 @@ class Extent:
     moments: int | None = None
     states: tuple[str, ...] = ()
     """Of polarization, in the words of ObsCore."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldItem:
+    """An item as the last run left it: its files, and the assets and links that are no files."""
+
+    key: ItemKey
+    """No collection: a user of Rucio described the DID, which is the id. Both are empty where nothing but its
+    ``did_links`` is known."""
+    did: Did
+    """Its dataset; of no collection: the DID that was described, maybe a file."""
+    obs_publisher_did: str
+    dataproduct_type: str | None
+    """The term of ObsCore; None where the item has no row."""
+    files: tuple[HeldFile, ...]
+    """In the order of their asset keys; only the file asked for, when a file was asked for."""
+    links: tuple[Link, ...] = ()
+    did_links: tuple[DidLink, ...] = ()
+    extent: Extent | None = None
+    """What it covers; None where it has no row, or that was not asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +115,5 @@ class MirrorState:
     """What it said, or failed to say, where it did not answer."""
     since: datetime | None = None
     """Since when ``rucio_ok`` is what it is (UTC)."""
+    polled_to: datetime | None = None
+    """By Rucio's clock: what changed before is in the mirror (UTC)."""

@@ -81,25 +81,34 @@ _HELD: Final = """
         UNION ALL
         SELECT 3, NULL, d.semantics, d.access_url, d.content_type, d.description, NULL, d.number, NULL, NULL, NULL,
             NULL, NULL, NULL, NULL
-        FROM lake.did_link d WHERE d.scope = found.asked_scope AND d.name = found.asked_name
+        FROM lake.did_link d WHERE d.scope = found.asked_scope AND d.name = found.asked_name{extent}
     ) AS part ON true"""
-_HELD_BY_DID: Final = _HELD.format(found=_BY_DID.format(asked=_MANY)).encode()
-_HELD_BY_ONE_DID: Final = _HELD.format(found=_BY_DID.format(asked=_ONE)).encode()
-"""Most requests ask for one: this has less to plan, to pass and to run."""
-_HELD_BY_KEY: Final = _HELD.format(found=_BY_KEY).encode()
-_EXTENTS: Final = b"""
-    SELECT asked.did, o.obs_publisher_did IS NOT NULL AND (o.s_ra IS NOT NULL OR e.obs_publisher_did IS NULL),
+_EXTENT: Final = """json_build_array(
+        o.obs_publisher_did IS NOT NULL AND (o.s_ra IS NOT NULL OR e.obs_publisher_did IS NULL),
         coalesce(o.s_polygon, e.s_polygon), coalesce(o.s_bound, e.s_bound), ARRAY[e.c1min, e.c2min, e.c1max, e.c2max],
-        ARRAY[o.em_min, o.em_max], o.em_xel, ARRAY[o.t_min, o.t_max], o.t_xel, o.pol_states
+        ARRAY[o.em_min, o.em_max], o.em_xel, ARRAY[o.t_min, o.t_max], o.t_xel, o.pol_states)::text"""
+_EXTENTS: Final = f"""
+    SELECT asked.did, {_EXTENT}
     FROM unnest(%s::text[]) AS asked (did)
     LEFT JOIN lake.obscore o ON o.obs_publisher_did = asked.did
     LEFT JOIN lake.epn e ON e.obs_publisher_did = asked.did
-    WHERE o.obs_publisher_did IS NOT NULL OR e.obs_publisher_did IS NOT NULL"""
+    WHERE o.obs_publisher_did IS NOT NULL OR e.obs_publisher_did IS NOT NULL""".encode()  # noqa: S608 - a constant
+_AND_EXTENT: Final = f"""
+        UNION ALL
+        SELECT 4, NULL, NULL, {_EXTENT}, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+        FROM (VALUES (found.obs_publisher_did)) AS of_item (did)
+        LEFT JOIN lake.epn e ON e.obs_publisher_did = of_item.did
+        WHERE o.obs_publisher_did IS NOT NULL OR e.obs_publisher_did IS NOT NULL"""  # noqa: S608 - a constant
+_HELD_BY_DID: Final = _HELD.format(found=_BY_DID.format(asked=_MANY), extent="").encode()
+_HELD_BY_ONE_DID: Final = _HELD.format(found=_BY_DID.format(asked=_ONE), extent=_AND_EXTENT).encode()
+"""Most requests ask for one: this has less to plan, to pass and to run."""
+_HELD_BY_KEY: Final = _HELD.format(found=_BY_KEY, extent="").encode()
 _RSES: Final = (
     b"SELECT rse, deterministic, rse_type, available_read, site, latitude, longitude, origin FROM lake.rse ORDER BY rse"
 )
 _DISTANCES: Final = b"SELECT source, destination, distance FROM lake.rse_distance"
-_FRESHNESS: Final = b"SELECT last_poll, last_full, rucio_ok, rucio_said, since FROM lake.mirror"
+_APPLIED: Final = b"SELECT file, checksum FROM lake.schema_version"
+_FRESHNESS: Final = b"SELECT last_poll, last_full, rucio_ok, rucio_said, since, polled_to FROM lake.mirror"
 
 
 class Mirror:
@@ -139,7 +148,8 @@ class Mirror:
 
         Of a file its item is given with this file only, and the links of its asset and of the file itself. A DID that
         a user of Rucio described is an item of no collection. Of a DID that is none of ours, but whose metadata name
-        links, these alone are given; the item has no key then.
+        links, these alone are given; the item has no key then. What the item covers is told where one DID was asked
+        for; see `extents`.
 
         Raises
         ------
@@ -171,7 +181,7 @@ class Mirror:
         TransientError
             The database does not answer.
         """
-        return {row[0]: _extent(row) for row in self._rows(_EXTENTS, (list(publisher_dids),))}
+        return {did: _extent(told) for did, told in self._rows(_EXTENTS, (list(publisher_dids),))}
 
     def topology(self) -> Topology:
         """Return the RSEs and their declared distances, as they were at most some seconds ago.
@@ -208,6 +218,18 @@ class Mirror:
             The database does not answer.
         """
         return next((MirrorState(*row) for row in self._rows(_FRESHNESS)), MirrorState())
+
+    def applied(self) -> Mapping[str, str]:
+        """Return what DDL the tables were made by: file name to checksum.
+
+        Raises
+        ------
+        TransientError
+            The database does not answer.
+        FatalError
+            It has no such tables, or not for this role.
+        """
+        return dict(self._rows(_APPLIED))
 
     def _rows(self, statement: bytes, parameters: Sequence[str | list[str]] = ()) -> list[_Row]:
         """Ask; once more, on a new connection, where it is lost: nobody has seen anything of the first answer."""
@@ -270,6 +292,7 @@ def _items(rows: list[_Row]) -> Iterator[tuple[int, HeldItem]]:
                 tuple(_files(part for part in parts if part[7] == 1)),
                 tuple(sorted((_link(part) for part in parts if part[7] == 2), key=_place_of_link)),
                 tuple([DidLink(part[10], part[9], part[12], part[11]) for part in parts if part[7] == 3]),
+                next((_extent(part[10]) for part in parts if part[7] == 4), None),
             ),
         )
 
@@ -292,8 +315,8 @@ def _link(part: _Row) -> Link:
     return Link(name, href, rel, media_type, tuple(roles), title, part[20])
 
 
-def _extent(row: _Row) -> Extent:
-    _, is_sky, polygon, circle, box, band, channels, time, moments, states = row
+def _extent(told: str) -> Extent:
+    is_sky, polygon, circle, box, band, channels, time, moments, states = orjson.loads(told)
     return Extent(
         is_sky,
         tuple(polygon) if polygon else None,

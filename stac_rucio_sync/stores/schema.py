@@ -131,7 +131,12 @@ def schema_is_current(url: str) -> bool:
         raise fatal_connection_error(error) from error
     except psycopg.errors.InsufficientPrivilege:
         return False  # a schema of that name is there, and not for this role
-    return applied == {name: _checksum(text) for name, text in schema_files().items()}
+    return applied == checksums()
+
+
+def checksums() -> dict[str, str]:
+    """Return what ``lake.schema_version`` holds where exactly these files were applied: file name to checksum."""
+    return {name: _checksum(text) for name, text in schema_files().items()}
 
 
 def _applied(connection: psycopg.Connection) -> dict[str, str]:

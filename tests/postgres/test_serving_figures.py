@@ -1,0 +1,122 @@
+"""``serve`` with metrics and logs in JSON, as an operator starts it: two processes, one sum."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from stac_rucio_sync.stores.schema import apply_schema
+from tests.postgres.conftest import Database
+from tests.postgres.test_killed_server import processes_below, until
+
+QUERY = {"LANG": "ADQL", "QUERY": "SELECT table_name FROM tap_schema.tables", "FORMAT": "csv"}
+PLAIN = {"Accept-Encoding": "identity"}
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+def free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+def scraped(port: int) -> Samples:
+    answer = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=10)
+    assert answer.ok, answer.text
+    return {
+        (sample.name.removeprefix("stac_rucio_sync_"), tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def total(samples: Samples, name: str, **labels: str) -> float:
+    return sum(
+        value for (one, given), value in samples.items() if one == name and labels.items() <= dict(given).items()
+    )
+
+
+def answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=5).ok
+    except requests.ConnectionError:
+        return False
+
+
+def test_figures_and_logs_of_a_server_with_several_processes(database: Database, tmp_path: Path) -> None:
+    apply_schema(database.admin_url)
+    port, figures = free_ports(2)
+    settings = tmp_path / "settings.toml"
+    settings.write_text(
+        f'[database]\nquery_url = "{database.query_url}"\njobs_url = "{database.jobs_url}"\n'
+        f'reader_url = "{database.reader_url}"\n[services]\nport = {port}\nworkers = 2\n'
+        f'[tap]\nresults_folder = "{tmp_path / "results"}"\n[metrics]\nport = {figures}\n'
+        '[log]\nformat = "json"\nlevel = "info"\n'
+    )
+    command = [sys.executable, "-m", "stac_rucio_sync.cli", "--home", str(tmp_path), "--settings", str(settings)]
+    url = f"http://127.0.0.1:{port}"
+    with (tmp_path / "out").open("wb") as out, (tmp_path / "log").open("wb") as log:
+        server = subprocess.Popen([*command, "serve"], stdout=out, stderr=log)
+    try:
+        until(lambda: answers(f"{url}/tap/capabilities") and answers(f"http://127.0.0.1:{figures}/metrics"), 30)
+        before = scraped(figures)
+        sent = [requests.post(f"{url}/tap/sync", QUERY, headers=PLAIN, timeout=10) for _ in range(40)]
+        rows = len(sent[0].text.splitlines()) - 1
+        labels = {"route": "/tap/sync", "method": "POST", "status": "200"}
+        until(lambda: total(scraped(figures), "requests_total", **labels) == 40)
+        after = scraped(figures)
+        assert total(after, "rows_total") - total(before, "rows_total") == 40 * rows
+        assert total(after, "response_bytes_total", route="/tap/sync") == sum(len(one.content) for one in sent)
+        assert total(after, "queries_running") == 0
+        assert total(after, "requests_under_way") == 0
+        assert (total(after, "database_up"), total(after, "schema_current")) == (1, 1)
+        assert not any(name in {"rucio_up", "watch_age_seconds"} for name, _ in after)  # nobody ever watched
+
+        job = requests.post(f"{url}/tap/async", {**QUERY, "PHASE": "RUN"}, timeout=10)
+        assert job.ok
+        until(lambda: total(scraped(figures), "jobs", kind="tap", phase="COMPLETED") == 1)
+
+        victims = [pid for pid in processes_below(server.pid) if cmdline(pid) == cmdline(server.pid)]
+        assert len(victims) >= 2
+        os.kill(victims[0], signal.SIGKILL)
+        until(lambda: victims[0] not in processes_below(server.pid))
+        assert total(scraped(figures), "requests_total", **labels) == 40  # what a dead process did was done
+
+        assert requests.get(f"{url}/metrics", timeout=5).status_code == 404
+        assert requests.get(f"http://127.0.0.1:{figures}/", timeout=5).status_code == 404
+        answer = requests.get(f"{url}/tap/tables/no.table", headers={"X-Request-Id": "mine-1"}, timeout=5)
+        assert (answer.status_code, answer.headers["X-Request-Id"]) == (404, "mine-1")
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(40)
+    until(lambda: not answers_at_all(figures))
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    (mine,) = [line for line in lines if line.get("request") == "mine-1"]
+    assert (mine["message"], mine["status"]) == ("GET /tap/tables/no.table", 404)
+    posted = [line for line in lines if line["message"] == "POST /tap/sync"]
+    assert {line["request"] for line in posted} == {one.headers["X-Request-Id"] for one in sent}
+    assert all(line["run"].startswith("serve-") for line in lines)
+    assert (lines[-1]["message"], lines[-1]["exit_code"]) == ("ended", 0)
+
+
+def cmdline(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def answers_at_all(port: int) -> bool:
+    with socket.socket() as probe:
+        time.sleep(0.05)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
