@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from datalink.cuttable import Kind
@@ -36,7 +37,7 @@ class _Input(NamedTuple):
     description: str
     least: str = ""
     most: str = ""
-    options: Sequence[str] = ()
+    options: tuple[str, ...] = ()
     value: str = ""
 
 
@@ -65,9 +66,10 @@ def descriptors(
         yield _for_any_row(settings)
     for start in range(0, len(offers), _AT_ONCE):
         some = offers[start : start + _AT_ONCE]
-        known = extents(list({offer.held.obs_publisher_did for offer in some if offer.held.obs_publisher_did}))
+        unknown = {offer.held.obs_publisher_did for offer in some if offer.held.extent is None} - {""}
+        known = extents(list(unknown)) if unknown else {}
         for offer in some:
-            extent = known.get(offer.held.obs_publisher_did, _NO_EXTENT[offer.kind])
+            extent = offer.held.extent or known.get(offer.held.obs_publisher_did, _NO_EXTENT[offer.kind])
             yield _described(offer, extent, settings)
 
 
@@ -148,6 +150,7 @@ def _numbers(numbers: Sequence[float] | None) -> str:
     return " ".join(map(repr, numbers or ()))
 
 
+@lru_cache(maxsize=1024)
 def _param(one: _Input) -> str:
     unit = f' unit="{one.unit}"' if one.unit else ""
     words = f'name="{one.name}" {one.form} ucd="{one.ucd}"{unit}'

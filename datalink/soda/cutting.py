@@ -109,8 +109,7 @@ class Cutter:
         limits = self._limits if seconds is None else replace(self._limits, seconds=min(seconds, self._limits.seconds))
         until = time.monotonic() + limits.seconds
         file = self._files.file(asked, kind)
-        if wanted.band is not None or wanted.time is not None or wanted.states:
-            wanted = fitting(wanted, file.product, self._files.extent(file))
+        wanted = fitting(wanted, file.product, file.extent)
         with ExitStack() as stack:
             rse, cutout, is_made = self._from_a_copy(stack, file, wanted, form, limits, token, until)
             pieces = _in_time(cutout.pieces, until)

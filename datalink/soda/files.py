@@ -40,8 +40,8 @@ class CutFile:
     kind: Kind
     product: str | None
     """The ``dataproduct_type`` of its item."""
-    item: str
-    """The item's ``obs_publisher_did``; empty where it has none."""
+    extent: Extent | None
+    """What the item covers; None where nobody says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +107,7 @@ class Files:
                 f"{', '.join(names[:_NAMED])}{more}"
             )
         name = obs_publisher_did(found[0].did, self._settings)
-        return CutFile(name, found[0], kind, held.dataproduct_type, held.obs_publisher_did)
-
-    def extent(self, file: CutFile) -> Extent | None:
-        """Return what the item of a file covers; None where nobody says.
-
-        Raises
-        ------
-        TransientError
-            The mirror does not answer.
-        """
-        return self._mirror.extents([file.item]).get(file.item) if file.item else None
+        return CutFile(name, found[0], kind, held.dataproduct_type, held.extent)
 
     def copies(self, file: CutFile, token: str | None) -> Iterator[Copy | LoginError]:
         """Yield the copies of a file that can be read now: those on this machine, then the nearest ones.

@@ -11,6 +11,7 @@ from operator import itemgetter
 from time import monotonic
 from typing import Any, Final
 
+import orjson
 import psycopg
 from psycopg.pq import TransactionStatus
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -46,7 +47,7 @@ def test_an_item_is_held_with_its_files_their_replicas_and_its_links(store: Post
     assert [link.name for link in held.links] == ["preview", *(f"link:{number}" for number in range(11))]
     assert held.links[0] == link_of("preview")
     assert held.did_links == ()
-    assert mirror.held_items([held.key]) == {held.key: held}
+    assert mirror.held_items([held.key]) == {held.key: replace(held, extent=None)}
 
 
 def test_a_file_is_held_alone_with_what_is_said_of_it(store: PostgresStore, mirror: Mirror) -> None:
@@ -135,6 +136,8 @@ def test_what_products_cover(store: PostgresStore, mirror: Mirror) -> None:
     times = (58850.0, 58850.1)
     assert found[dids[0]] == Extent(True, sky.s_polygon, sky.s_bound, None, (4e-7, 7e-7), 16, times, None, ("I",))
     of_body = found[dids[1]]
+    for item, extent in zip(items, (found[did] for did in dids), strict=True):
+        assert mirror.held([item.did])[item.did].extent == extent  # with the first question, where that is for one
     assert of_body.polygon == (359.0, 10.0, 1.0, 10.0, 1.0, 11.0, 359.0, 11.0)
     assert (of_body.is_sky, of_body.box, of_body.band) == (False, (359.0, 10.0, 1.0, 11.0), None)
 

@@ -41,9 +41,6 @@ class HeldInMemory:
     def held(self, dids: Sequence[Did]) -> Mapping[Did, HeldItem]:
         return {did: self._item for did in dids if did in (self._item.did, *(file.did for file in self._item.files))}
 
-    def extents(self, _: Sequence[str]) -> Mapping[str, Extent]:
-        return {}
-
     def topology(self) -> Topology:
         return TOPOLOGY
 
