@@ -12,7 +12,7 @@ TESTS ?= tests
 WORKERS ?= 2
 PYTEST := $(BIN)/pytest
 
-.PHONY: help install system demo test test-slow test-faults test-unit test-pgstac test-butler test-slurm bench lint docs format clean
+.PHONY: help install system demo test test-slow test-faults test-unit test-pgstac test-butler test-slurm test-dachs bench lint docs format clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ test-pgstac: system install  ## Opt-in: sources on a real pgstac server (install
 
 test-butler: system install  ## Opt-in: a real Data Butler takes what an upload leaves (400 MB of packages)
 	@STAC_RUCIO_SYNC_BUTLER=1 $(PYTEST) tests/butler
+
+test-dachs: system install  ## Opt-in: the same tables behind a real DaCHS and the CDS's ADQL library (installs them)
+	@scripts/system-packages.sh dachs
+	@STAC_RUCIO_SYNC_DACHS=1 $(PYTEST) tests/dachs
 
 test-slurm: system install  ## Opt-in: workers in the jobs of a real SLURM (installs it)
 	@scripts/system-packages.sh slurm

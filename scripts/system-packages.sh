@@ -5,6 +5,7 @@
 #   scripts/system-packages.sh python    only what makes Python environments
 #   scripts/system-packages.sh pgstac    only PostGIS, for the tests on a pgstac server
 #   scripts/system-packages.sh slurm     only SLURM, for the tests on a cluster of its jobs
+#   scripts/system-packages.sh dachs     only other front ends: DaCHS without its service and cluster, the CDS's ADQL library
 #   scripts/system-packages.sh clients   only what tests ask as clients: STILTS, of the Virtual Observatory, git and Git LFS
 set -eu
 
@@ -13,8 +14,9 @@ case "${1:-all}" in
     python) wanted="python3-venv" ;;
     pgstac) wanted="postgresql-15-postgis-3" ;;
     slurm) wanted="munge slurm-client slurmctld slurmd" ;;
+    dachs) wanted="python3-gavo postgresql-15-q3c adql-java openjdk-17-jdk-headless" ;;
     clients) wanted="stilts git git-lfs" ;;
-    *) echo "usage: $0 [all|python|pgstac|slurm|clients]" >&2; exit 2 ;;
+    *) echo "usage: $0 [all|python|pgstac|slurm|dachs|clients]" >&2; exit 2 ;;
 esac
 
 say() {

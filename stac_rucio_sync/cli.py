@@ -95,7 +95,12 @@ COMMANDS: Final[Mapping[str, Place]] = {
     "replicas": Place(
         "stac_rucio_sync.commands.watch", "replicas", "Care for the mirror of Rucio's replicas that the services read."
     ),
-    "db": Place("stac_rucio_sync.commands.tables", "db", "Make and check the tables."),
+    "dachs-rd": Place(
+        "stac_rucio_sync.commands.dachs_rd",
+        "dachs_rd",
+        "Print a resource descriptor for DaCHS: the tables, a cone search, and links to our DataLink.",
+    ),
+    "db": Place("stac_rucio_sync.commands.tables", "db", "Make, check, keep and restore the tables."),
     "resolve": Place(
         "stac_rucio_sync.commands.tables",
         "resolve",
