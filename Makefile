@@ -12,7 +12,7 @@ TESTS ?= tests
 WORKERS ?= 2
 PYTEST := $(BIN)/pytest
 
-.PHONY: help install system demo test test-slow test-faults test-unit test-pgstac test-butler test-slurm test-dachs bench lint docs format clean
+.PHONY: help install system demo test test-slow test-faults test-unit test-pgstac test-butler test-slurm test-dachs test-compose test-helm bench lint docs format clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,12 @@ test-dachs: system install  ## Opt-in: the same tables behind a real DaCHS and t
 test-slurm: system install  ## Opt-in: workers in the jobs of a real SLURM (installs it)
 	@scripts/system-packages.sh slurm
 	@STAC_RUCIO_SYNC_SLURM=1 $(PYTEST) tests/slurm
+
+test-compose: install  ## Opt-in: build the images, run a node of containers (needs a Docker daemon)
+	@STAC_RUCIO_SYNC_COMPOSE=1 $(PYTEST) tests/compose
+
+test-helm: install  ## Opt-in: lint and render the chart by Helm's own code (250 MB of packages)
+	@STAC_RUCIO_SYNC_HELM=1 $(PYTEST) tests/helm
 
 bench: system install  ## Speed, as ratios against the bare operations in one run
 	@$(BIN)/python -m benchmarks
