@@ -16,6 +16,7 @@ from benchmarks.growth import memory, through
 from benchmarks.mapping import mapping, unchanged
 from benchmarks.registering import registering
 from benchmarks.rows import rows
+from benchmarks.sizing import sizing
 from benchmarks.soda import soda
 from benchmarks.tap import ROWS, tap
 from benchmarks.trigger import trigger
@@ -38,11 +39,11 @@ BENCHMARKS: dict[str, Callable[[Settings], Iterable[Figure]]] = {
     "soda": soda,
     "upload": upload,
 }
-LONG: dict[str, Callable[[Settings], Iterable[Figure]]] = {"memory": memory, "through": through}
+LONG: dict[str, Callable[[Settings], Iterable[Figure]]] = {"memory": memory, "through": through, "sizing": sizing}
 ALONE: dict[str, Callable[[], Iterable[Figure]]] = {"catalog": catalog, "stac-repository": stac_repository}
 """They need no lake."""
 BY_NAME = {*LONG, "stac-repository"}
-"""Six to ten minutes each: run where they are named."""
+"""Minutes each: run where they are named."""
 
 
 def main() -> None:
@@ -51,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*every, []], metavar="NAME", help=", ".join(every))
     parser.add_argument("--home", type=Path, default=default_home().with_name("bench-lake"), help="home of the lake")
-    parser.add_argument("--rows", type=int, default=ROWS, help="rows of ObsCore that `tap` is measured on")
+    parser.add_argument("--rows", type=int, default=ROWS, help="rows of ObsCore for `tap` and `sizing`")
     arguments = parser.parse_args()
     names = arguments.names or [name for name in every if name not in BY_NAME]
     met = [_printed(ALONE[name]()) for name in names if name in ALONE]
@@ -69,7 +70,7 @@ def _on_lake(names: list[str], home: Path, rows: int) -> list[bool]:
     lake.up()
     try:
         settings = load_settings(lake_settings=running_settings(home))
-        benchmarks = BENCHMARKS | LONG | {"tap": partial(tap, rows=rows)}
+        benchmarks = BENCHMARKS | LONG | {"tap": partial(tap, rows=rows), "sizing": partial(sizing, rows=rows)}
         return [_printed(benchmarks[name](settings)) for name in names]
     finally:
         lake.down()
