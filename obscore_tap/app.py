@@ -94,7 +94,7 @@ def _let_browsers_in(response: Response) -> Response:
     """Let pages of other origins read the answers: all of it is public, and there are no cookies (CORS)."""
     response.headers["Access-Control-Allow-Origin"] = "*"
     response.headers["Access-Control-Allow-Methods"] = "GET, POST, DELETE, OPTIONS"
-    response.headers["Access-Control-Allow-Headers"] = "Content-Type, Accept, Range"
+    response.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type, Accept, Range"
     response.headers["Access-Control-Expose-Headers"] = "Content-Disposition, Content-Encoding, Location, X-Request-Id"
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
