@@ -1,7 +1,7 @@
 """Make the accounts of PostgreSQL that an installation logs in with; a second time changes nothing but passwords.
 
-``accounts.py`` makes them, pgSphere and Rucio's schemas; ``stac-rucio-sync db apply`` then makes the tables and the
-roles ``lake_*``; ``accounts.py --grant`` puts the accounts into these roles. The URL of a superuser is read from
+It is run before ``stac-rucio-sync db apply``, which leaves to accounts in none of the services' roles what PostgreSQL
+gives everybody, temporary tables among it: so ours are put into their roles first. The URL of a superuser is read from
 ``STAC_RUCIO_SYNC_DATABASE__ADMIN_URL``, the password of each account from a variable below.
 """
 
@@ -28,7 +28,7 @@ RUCIO_SCHEMAS = ("dev", "rucio")
 
 
 def make_accounts(connection: psycopg.Connection, passwords: dict[str, str]) -> None:
-    """Make the accounts with their passwords, the extension, and Rucio's schemas."""
+    """Make the accounts with their passwords and roles, the extension, and Rucio's schemas."""
     there = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles")}
     for account, password in passwords.items():
         # Hashed here: the password itself never reaches a log of the server.
@@ -36,6 +36,15 @@ def make_accounts(connection: psycopg.Connection, passwords: dict[str, str]) -> 
         verb = sql.SQL("ALTER") if account in there else sql.SQL("CREATE")
         statement = sql.SQL("{} ROLE {} LOGIN PASSWORD {}")
         connection.execute(statement.format(verb, sql.Identifier(account), sql.Literal(hashed)))
+        role = ACCOUNTS[account][1]
+        if role is not None:
+            if role not in there:
+                connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
+            connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), sql.Identifier(account)))
+    for name, value in QUERY_SETTINGS.items():
+        connection.execute(
+            sql.SQL("ALTER ROLE archive_tap SET {} = {}").format(sql.Identifier(name), sql.Literal(value))
+        )
     connection.execute("CREATE EXTENSION IF NOT EXISTS pg_sphere")
     if "rucio" in passwords:
         for schema in RUCIO_SCHEMAS:
@@ -44,20 +53,8 @@ def make_accounts(connection: psycopg.Connection, passwords: dict[str, str]) -> 
             )
 
 
-def grant_roles(connection: psycopg.Connection, accounts: list[str]) -> None:
-    """Put the accounts into the roles that the tables' DDL made."""
-    for account in accounts:
-        role = ACCOUNTS[account][1]
-        if role is not None:
-            connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), sql.Identifier(account)))
-    for name, value in QUERY_SETTINGS.items():
-        connection.execute(
-            sql.SQL("ALTER ROLE archive_tap SET {} = {}").format(sql.Identifier(name), sql.Literal(value))
-        )
-
-
 def main() -> None:
-    """Do one of the two, in one transaction. Rucio's account is left out where its variable is not set at all."""
+    """Do it in one transaction. Rucio's account is left out where its variable is not set at all."""
     passwords = {}
     for account, (variable, _role) in ACCOUNTS.items():
         if account == "rucio" and variable not in os.environ:
@@ -66,10 +63,7 @@ def main() -> None:
             sys.exit(f"accounts: {variable} is not set: no account is made without a password")
         passwords[account] = os.environ[variable]
     with psycopg.connect(os.environ["STAC_RUCIO_SYNC_DATABASE__ADMIN_URL"]) as connection:
-        if "--grant" in sys.argv[1:]:
-            grant_roles(connection, list(passwords))
-        else:
-            make_accounts(connection, passwords)
+        make_accounts(connection, passwords)
     print(f"accounts: {', '.join(passwords)}")  # noqa: T201 - the log of a container
 
 
