@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -102,12 +103,14 @@ def front_ends(archive: Archive) -> Iterator[FrontEnds]:
         who = {"user": info.user, "password": info.password}
         found.dachs.make(make_conninfo(host=info.host, port=info.port, dbname=info.dbname, **who))
         found.dachs("imp", "//obscore")
-        connection.execute(found.descriptor("--owner-sql"))
+        for _ in range(2):
+            connection.execute(found.descriptor("--owner-sql"))
     found.dachs.descriptor(found.descriptor(), "stac_lake")
     found.dachs("imp", "stac_lake/q")
     _copy(found)
     with found.dachs.serving():
         yield found
+    shutil.rmtree(found.dachs.folder)
 
 
 def _copy(front_ends: FrontEnds) -> None:

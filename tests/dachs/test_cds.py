@@ -29,13 +29,22 @@ QUERIES = (
 )
 
 
+def reader(front_ends: FrontEnds) -> psycopg.Connection:
+    """Connect as the role that a service of the CDS would be given."""
+    url = front_ends.archive.settings.database.query_url
+    assert url is not None
+    return psycopg.connect(url.get_secret_value())
+
+
 @pytest.fixture(scope="module")
 def translated(front_ends: FrontEnds) -> dict[str, str]:
     """Each query in the library's SQL, the tables read as its TAP service reads them."""
-    columns = front_ends.archive.query(
-        "SELECT t.table_name, s.dbname, t.dbname, c.column_name, c.dbname, c.datatype FROM tap_schema_cds.columns c "
-        "JOIN tap_schema_cds.tables t USING (table_name) JOIN tap_schema_cds.schemas s USING (schema_name)"
-    )
+    with reader(front_ends) as connection:
+        columns = connection.execute(
+            "SELECT t.table_name, s.dbname, t.dbname, c.column_name, c.dbname, c.datatype "
+            "FROM tap_schema_cds.columns c "
+            "JOIN tap_schema_cds.tables t USING (table_name) JOIN tap_schema_cds.schemas s USING (schema_name)"
+        ).fetchall()
     lines = ["\t".join(words) for words in columns] + list(QUERIES)
     command = ["java", "-Xmx256m", "-XX:+UseSerialGC", "-cp", str(LIBRARY), str(PROGRAM)]
     done = subprocess.run(command, input="\n".join(lines), capture_output=True, text=True, check=False, timeout=300)
@@ -43,13 +52,11 @@ def translated(front_ends: FrontEnds) -> dict[str, str]:
     return dict(zip(QUERIES, done.stdout.splitlines(), strict=True))
 
 
-@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize("query", QUERIES, ids=range(len(QUERIES)))
 def test_what_the_library_translates_gives_our_rows(
     front_ends: FrontEnds, translated: dict[str, str], query: str
 ) -> None:
-    url = front_ends.archive.settings.database.query_url
-    assert url is not None
-    with psycopg.connect(url.get_secret_value()) as connection:
+    with reader(front_ends) as connection:
         theirs = connection.execute(translated[query]).fetchall()
     condition = " AND s_region NOT LIKE 'CIRCLE%'" if "s_region" in query and "ivoa.obscore WHERE" in query else ""
     ours = front_ends.ours.search(query + condition, maxrec=100_000)

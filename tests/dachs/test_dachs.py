@@ -14,6 +14,7 @@ import requests
 from astropy.table import Table
 from pyvo.dal.adhoc import DatalinkResults
 
+from stac_rucio_sync.stores.schema import apply_schema
 from tests.dachs.conftest import TABLES, FrontEnds
 
 pytestmark = [
@@ -45,7 +46,7 @@ def value(cell: Any) -> Any:
     if isinstance(cell, np.ndarray):
         return [float(number) for number in cell] or None
     if isinstance(cell, str | np.str_):
-        if cell.startswith("POLYGON "):
+        if cell.upper().startswith("POLYGON ICRS ") or cell.startswith("POLYGON UNKNOWNFRAME "):
             return [float(number) for number in cell.split()[2:]]
         return None if cell.startswith("CIRCLE ") else str(cell) or None  # a VOTable has no other null text
     return cell.item() if isinstance(cell, np.generic) else cell
@@ -127,6 +128,15 @@ def test_readers_of_datalink_come_to_us_with_all_their_ids(front_ends: FrontEnds
     assert sent_on.content.count(b"<TR>") == direct.content.count(b"<TR>") > 30
 
 
+def test_the_links_of_dachs_own_obscore_lead_to_ours(front_ends: FrontEnds) -> None:
+    """By two steps, with the first ID of a request."""
+    dids = list(rows(front_ends.ours, "SELECT obs_publisher_did FROM ivoa.obscore")["obs_publisher_did"][:2])
+    url = f"{front_ends.dachs.url}/__system__/obscore/dl/dlmeta"
+    answer = requests.get(url, params={"ID": dids}, timeout=60)
+    assert [step.status_code for step in (*answer.history, answer)] == [302, 303, 200]
+    assert answer.url == f"{front_ends.archive.url}/datalink/links?ID={quote(dids[0], safe='')}"
+
+
 def test_pyvo_goes_from_rows_of_dachs_to_our_links(front_ends: FrontEnds) -> None:
     query = "SELECT TOP 5 * FROM stac_lake.obscore WHERE dataproduct_type = 'image' ORDER BY obs_publisher_did"
     found = front_ends.theirs.search(query)
@@ -166,6 +176,15 @@ def test_dachs_reads_what_is_published_and_nothing_else(front_ends: FrontEnds) -
         ):
             found = connection.execute("SELECT has_table_privilege(%s, %s, 'SELECT')", [role, table]).fetchone()
             assert found == (may,), (role, table)
+
+
+def test_our_ddl_is_applied_again_beside_dachs(front_ends: FrontEnds) -> None:
+    """It leaves the schema ivoa to DaCHS, whose users go on to upload tables."""
+    url = front_ends.archive.settings.database.admin_url
+    assert url is not None
+    said = apply_schema(url.get_secret_value())
+    assert any("ivoa.obscore is left out" in line for line in said), said
+    test_uploaded_tables_are_joined_alike(front_ends)
 
 
 @pytest.mark.parametrize(

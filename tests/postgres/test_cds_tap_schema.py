@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tests.postgres.conftest import Database
+from tests.postgres.conftest import Server, make_database
 
 ASKED = {
     "schemas": "schema_name, description, utype, schema_index, dbname",
@@ -30,11 +30,12 @@ TYPES = {
 """The library's names of types, and those that PostgreSQL has for them."""
 
 
-@pytest.fixture
-def query(database: Database) -> Iterator[psycopg.Cursor]:
-    """Rows, as the role that a service of the CDS would be given."""
-    with psycopg.connect(database.query_url, autocommit=True) as connection:
-        yield connection.cursor()
+@pytest.fixture(scope="module")
+def query(server: Server, template: str) -> Iterator[psycopg.Cursor]:
+    """Rows, as the role that a service of the CDS would be given; these tests only read."""
+    for database in make_database(server, template):
+        with psycopg.connect(database.query_url, autocommit=True) as connection:
+            yield connection.cursor()
 
 
 @pytest.mark.parametrize("table", ASKED)
