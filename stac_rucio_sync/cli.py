@@ -100,7 +100,7 @@ COMMANDS: Final[Mapping[str, Place]] = {
         "dachs_rd",
         "Print a resource descriptor for DaCHS: the tables, a cone search, and links to our DataLink.",
     ),
-    "db": Place("stac_rucio_sync.commands.tables", "db", "Make and check the tables."),
+    "db": Place("stac_rucio_sync.commands.tables", "db", "Make, check, keep and restore the tables."),
     "resolve": Place(
         "stac_rucio_sync.commands.tables",
         "resolve",

@@ -20,7 +20,7 @@ LIBRARY = (
     {"stores", "catalog"},
     {"sources"},
     {"plan", "alternates"},
-    {"audit", "batch", "removal", "verdict", "replication", "upload", "consistency"},
+    {"audit", "batch", "removal", "verdict", "replication", "upload", "consistency", "keeping"},
     {"sync", "verify", "watch", "finding", "compat"},
     {"lake", "findable"},
     {"commands", "demo"},
