@@ -317,9 +317,10 @@ def refusal_of(error: psycopg.Error, timeout: float) -> Refusal:
         # What PostgreSQL has no way to compute, values, complexity; pgSphere's own errors.
         return Refusal(f"the query cannot be evaluated: {text}")
     if not state or state[:2] in {"08", "40", "53", "57"}:
-        LOG.error("the database does not answer: %s", error)
-        answer = ConnectionLost if is_loss(error) else Unavailable
-        return answer("the database cannot answer now; try again in a moment")
+        lost = is_loss(error)
+        LOG.log(logging.WARNING if lost else logging.ERROR, "the database does not answer: %s", error)
+        told = "the database cannot answer now; try again in a moment"
+        return ConnectionLost(told) if lost else Unavailable(told)
     LOG.error("the database refuses a query that was translated: %s %s", state, error)
     return Failed("the service could not run the query: the database refused what it was translated to")
 

@@ -51,7 +51,8 @@ class Pair:
 
     def ask(self, side: Side, query: str) -> list[tuple[object, ...]]:
         with psycopg.connect(self.url("postgres", side), autocommit=True, connect_timeout=5) as connection:
-            return connection.execute(query).fetchall()
+            asked = connection.execute(query)
+            return asked.fetchall() if asked.description else []
 
     def make_standby(self) -> None:
         access = self.folder / "data" / "pg_hba.conf"
