@@ -15,6 +15,7 @@ import requests
 import yaml  # type: ignore[import-untyped]  # its types are a package of their own
 from astropy.io import fits
 from astropy.io.votable import parse_single_table
+from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
 from tests.compose.conftest import COMPOSE_FILE, Node
@@ -136,7 +137,9 @@ def test_the_node_goes_on_after_its_database_was_killed(node: Node) -> None:
     wait(answers)
 
 
-def test_the_image_of_the_database_alone_has_pgsphere(images: None) -> None:
+def test_the_image_of_the_database_alone_has_pgsphere(images: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Nobody has to clean up after us: the container ends with the block. The image that would do it is one to pull.
+    monkeypatch.setattr(testcontainers_config, "ryuk_disabled", True)
     image = DockerContainer("stac-rucio-sync/postgres:0.1.0").with_exposed_ports(5432)
     with image.with_env("POSTGRES_PASSWORD", "of this test") as container:
         place: dict[str, Any] = {"host": container.get_container_host_ip(), "port": container.get_exposed_port(5432)}
