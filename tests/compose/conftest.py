@@ -29,13 +29,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what lies in this folder, with the reason, unless it is asked for and can be done."""
     reason = "opt-in: make test-compose"
     if os.environ.get(OPT_IN) == "1":
-        asked = subprocess.run([docker(), "version"], capture_output=True, check=False, timeout=30)
-        if asked.returncode == 0:
+        if answers():
             return
         reason = "no Docker daemon answers"
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def answers() -> bool:
+    """Tell whether there is a Docker daemon that we may talk to."""
+    if shutil.which(docker()) is None:
+        return False
+    return subprocess.run([docker(), "version"], capture_output=True, check=False, timeout=30).returncode == 0
 
 
 def docker() -> str:
