@@ -12,17 +12,29 @@ import threading
 import psycopg
 from flask import Flask, Response, request
 
-from datalink.rows import Row
+from datalink.cuttable import Kind
+from datalink.descriptors import descriptors
+from datalink.rows import Offer, Row
 from datalink.votable import document
 from stac_rucio_sync.commands.server import run_server
-from stac_rucio_sync.settings import Services
+from stac_rucio_sync.model import Did, HeldFile, HeldItem, ItemKey
+from stac_rucio_sync.settings import Services, Settings
+
+
+def _answer() -> bytes:
+    """Return an answer of the size of ours: two copies, two services and their descriptors."""
+    did = Did("made", "made..obs-1..image.fits")
+    file = HeldFile("image", did, 1, None, None, "application/fits", ("data",), "An image of the sky", True, ())
+    held = HeldItem(ItemKey("made", "obs-1"), did, "", "image", (file,))
+    resources = descriptors([Offer(1, file, Kind.FITS, held)], lambda _: {}, Settings())
+    return document([Row("x", "https://archive.example.org/x", None, "A file", "#this")] * 4, resources=resources)
 
 
 def create_app() -> Flask:
     """Make the application."""
     app = Flask("bare_links", static_folder=None)
     url, kept = os.environ["BARE_LINKS_URL"], threading.local()
-    answer = document([Row("x", "https://archive.example.org/x", None, "A file", "#this")] * 2)
+    answer = _answer()
 
     @app.get("/")
     def links() -> Response:
