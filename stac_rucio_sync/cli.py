@@ -100,6 +100,11 @@ COMMANDS: Final[Mapping[str, Place]] = {
         "dachs_rd",
         "Print a resource descriptor for DaCHS: the tables, a cone search, and links to our DataLink.",
     ),
+    "registry-record": Place(
+        "stac_rucio_sync.commands.registry_record",
+        "registry_record",
+        "Print the record of a service for a publishing registry of the Virtual Observatory.",
+    ),
     "db": Place("stac_rucio_sync.commands.tables", "db", "Make, check, keep and restore the tables."),
     "resolve": Place(
         "stac_rucio_sync.commands.tables",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -28,3 +29,25 @@ class Metrics(Section):
     """Address that they are shown at, below ``/metrics``."""
     port: int | None = Field(default=None, ge=1, le=65535)
     """Port; unset: none are kept. It is never that of the services: what is public and what is not stays apart."""
+
+
+class Registry(Section):
+    """What the records of the services say to the registries of the Virtual Observatory."""
+
+    publisher: str | None = None
+    """Who offers the services: the organisation's name."""
+    publisher_id: str | None = Field(default=None, pattern=r"^ivo://[A-Za-z0-9][A-Za-z0-9._~-]{2,}(/[!-~]*)?$")
+    """Its IVOA identifier, where it has one."""
+    creators: tuple[str, ...] = ()
+    """Who made what is offered."""
+    contact_name: str | None = None
+    contact_email: str | None = Field(default=None, pattern=r"^[^@\s]+@[^@\s]+$")
+    """Whom users and the registry write to."""
+    subjects: tuple[str, ...] = ()
+    """Concepts of the Unified Astronomy Thesaurus, e.g. ``sky-surveys``."""
+    description: str | None = None
+    """What is offered, in some sentences."""
+    reference_url: str | None = Field(default=None, pattern=r"^https?://[!-~]+$")
+    """A page about the archive; unset: the front page of the services."""
+    created: date | None = None
+    """Day of the first publication; unset: the day that a record is written."""

@@ -14,7 +14,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from stac_rucio_sync.errors import UsageError
-from stac_rucio_sync.sections import Log, Metrics, Section
+from stac_rucio_sync.sections import Log, Metrics, Registry, Section
 
 ENVIRONMENT_PREFIX = "STAC_RUCIO_SYNC_"
 
@@ -319,6 +319,7 @@ class Settings(BaseSettings):
     dask: Dask = Dask()
     log: Log = Log()
     metrics: Metrics = Metrics()
+    registry: Registry = Registry()
 
     def collection(self, collection_id: str) -> Collection:
         """Return what the settings say of a collection (an empty section where they say nothing)."""

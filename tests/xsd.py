@@ -32,6 +32,17 @@ _SCHEMAS = (
 """Namespaces and their schemas; each after those that it imports."""
 
 
+_RECORD = "record.xsd"
+_RECORD_XSD = b"""<schema xmlns="http://www.w3.org/2001/XMLSchema" xmlns:vr="http://www.ivoa.net/xml/VOResource/v1.0"
+    targetNamespace="http://www.ivoa.net/xml/RegistryInterface/v1.0">
+    <import namespace="http://www.ivoa.net/xml/VOResource/v1.0" schemaLocation="VOResource-v1.3.xsd"/>
+    <element name="Resource" type="vr:Resource"/>
+</schema>"""
+"""Of RegistryInterface 1.0 what a record needs: its root."""
+_CONE_SEARCH = Path("/usr/lib/python3/dist-packages/gavo/resources/schemata/ConeSearch.xsd")
+"""Of Debian's DaCHS."""
+
+
 class _Local(etree.Resolver):  # type: ignore[misc] # lxml has no types
     def resolve(self, url: str, _public: str | None, context: object) -> object:
         found = _read(url.rsplit("/", 1)[-1])
@@ -39,7 +50,9 @@ class _Local(etree.Resolver):  # type: ignore[misc] # lxml has no types
 
 
 def _read(name: str) -> bytes | None:
-    local = SHARED / "schemas" / name
+    if name == _RECORD:
+        return _RECORD_XSD
+    local = _CONE_SEARCH if name == _CONE_SEARCH.name else SHARED / "schemas" / name
     if local.is_file():
         return local.read_bytes()
     with zipfile.ZipFile(STILTS) as archive:
@@ -48,8 +61,9 @@ def _read(name: str) -> bytes | None:
 
 
 @cache
-def _schema() -> etree.XMLSchema:
-    imports = "".join(f'<import namespace="{space}" schemaLocation="{name}"/>' for space, name in _SCHEMAS)
+def _schema(*further: tuple[str, str]) -> etree.XMLSchema:
+    listed = (*_SCHEMAS, *further)
+    imports = "".join(f'<import namespace="{space}" schemaLocation="{name}"/>' for space, name in listed)
     parser = etree.XMLParser(no_network=True, load_dtd=False)
     parser.resolvers.add(_Local())
     return etree.XMLSchema(etree.fromstring(f'<schema xmlns="{_XSD}">{imports}</schema>'.encode(), parser))
@@ -74,5 +88,19 @@ def votable_faults(document: bytes) -> list[str]:
     if not (SHARED / "schemas" / "VOTable.xsd").is_file():
         pytest.skip("the XML schema of VOTable is not beside this checkout")
     schema = _votable_schema()
+    schema.validate(etree.fromstring(document))
+    return [str(fault) for fault in schema.error_log]
+
+
+def record_faults(document: bytes) -> list[str]:
+    """Return what the schemas say against a record of the Registry; the test is skipped where they are not here."""
+    if not (SHARED / "schemas").is_dir() or not STILTS.is_file():
+        pytest.skip("the XML schemas are not beside this checkout, or STILTS is not installed")
+    further = [("http://www.ivoa.net/xml/RegistryInterface/v1.0", _RECORD)]
+    if b"cs:ConeSearch" in document:
+        if not _CONE_SEARCH.is_file():
+            pytest.skip("the XML schema of ConeSearch is not here: DaCHS (gavodachs2-server) brings it")
+        further.append(("http://www.ivoa.net/xml/ConeSearch/v1.0", _CONE_SEARCH.name))
+    schema = _schema(*further)
     schema.validate(etree.fromstring(document))
     return [str(fault) for fault in schema.error_log]
