@@ -122,7 +122,10 @@ class Archive:
             raise TransientError(f"{self.url}/tap does not answer: {error}") from error
 
     def links(self, ids: Sequence[str], place: Mapping[str, str]) -> list[Copy]:
-        """Return all links of data products, as DataLink orders them: of each file the nearest copy first."""
+        """Return all links of data products, as DataLink orders them: of each file the nearest copy first.
+
+        Rows that lead to a service (cut-outs) are no links to bytes, and are left out.
+        """
         from pyvo.dal.adhoc import DatalinkQuery  # noqa: PLC0415 - as above
         from pyvo.dal.exceptions import DALAccessError, DALQueryError  # noqa: PLC0415 - as above
 
@@ -138,7 +141,7 @@ class Archive:
                 raise UsageError(str(error.reason)) from error
             except (DALAccessError, requests.RequestException) as error:
                 raise TransientError(f"{self.url}/datalink does not answer: {error}") from error
-            copies += [Copy.of(row) for row in table]
+            copies += [Copy.of(row) for row in table if not row["service_def"]]
         return copies
 
     def checks(self, ids: Sequence[str]) -> dict[tuple[str, str], Checks]:

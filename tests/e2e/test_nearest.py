@@ -79,7 +79,7 @@ class Nearby:
             )
         assert answer.ok, answer.text
         rows = parse_single_table(BytesIO(answer.content)).to_table()
-        return [row for row in rows if row["local_semantics"] == "image"]
+        return [row for row in rows if row["local_semantics"] == "image" and not row["service_def"]]
 
     def order(self, **asked: Any) -> list[str]:
         return self.without_origin(str(row["rse"]) for row in self.links(**asked))

@@ -263,7 +263,7 @@ def look(settings: Settings) -> Look:
 
 def links_at(url: str, *dids: str) -> list[dict[str, Any]]:
     answer = requests.get(f"{url}/datalink/links", params={"ID": dids, "SITE": "sydney"}, timeout=60)
-    return rows_of(answer.content)
+    return [row for row in rows_of(answer.content) if not row["service_def"]]
 
 
 def shown(links: list[dict[str, Any]]) -> list[tuple[str, str, str]]:

@@ -142,7 +142,7 @@ def test_a_place_that_is_none_is_refused(query: str) -> None:
 def test_the_old_parameters_are_understood() -> None:
     asked = asked_by("id=a:b&sort=nearest_by_ip&ranking=2&must_include_soda=True&client_ip_address=192.0.2.7")
     assert asked.ids == ["a:b"]
-    assert asked.wishes == Wishes(first=2)
+    assert asked.wishes == Wishes(first=2, cutouts=True)
     assert asked_by("sort=random").wishes == Wishes(shuffled=True)
     assert asked_by("REPLICAS=this").wishes == Wishes(repeat_core_term=True)
 
