@@ -84,7 +84,7 @@ class Database:
         self._conninfo = conninfo(url, "read", application_name=application)
         self._lost = 0.0
         """When a connection was lost: those that are older may be so, too, and nobody has noticed."""
-        self._meters = meters or Meters()
+        self._meters = meters or Meters(are_shown=False)
         self._pool = QueuePool(
             self._connect,  # type: ignore[arg-type] # SQLAlchemy's protocol of the DBAPI is stricter than what it needs
             pool_size=connections,

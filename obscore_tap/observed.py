@@ -82,7 +82,8 @@ class _Exchange:
         """Take note of the rule that answers."""
         if not self._route:
             self._route = route
-            self._meters.under_way.labels(route).inc()
+            if self._meters.are_shown:
+                self._meters.under_way.labels(route).inc()
 
     def end(self) -> None:
         """Count the request, and log it."""
@@ -90,16 +91,20 @@ class _Exchange:
             return
         self._open = False
         seconds = monotonic() - self._begun
+        if self._meters.are_shown:
+            self._count(seconds)
+        if ACCESS.isEnabledFor(logging.INFO):
+            told = {"status": int(self.status), "seconds": round(seconds, 4), "bytes": self.bytes}
+            with about(self.id):
+                ACCESS.info("%s %s", self._method, self._path, extra={"told": told | {"client": self._client}})
+
+    def _count(self, seconds: float) -> None:
         if self._route:
             self._meters.under_way.labels(self._route).dec()
         route = self._route or "none"
         self._meters.requests.labels(route, self._method, self.status).inc()
         self._meters.seconds.labels(route).observe(seconds)
         self._meters.bytes.labels(route).inc(self.bytes)
-        if ACCESS.isEnabledFor(logging.INFO):
-            told = {"status": int(self.status), "seconds": round(seconds, 4), "bytes": self.bytes}
-            with about(self.id):
-                ACCESS.info("%s %s", self._method, self._path, extra={"told": told | {"client": self._client}})
 
 
 class _Body:

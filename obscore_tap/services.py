@@ -81,7 +81,7 @@ def open_services(settings: Settings, meters: Meters | None = None) -> Services:
             f"{missing} (docs/tap.md names the roles)"
         )
     published = make_published(settings.epn.schema_name)
-    meters = meters or Meters()
+    meters = meters or Meters(are_shown=False)
     url, threads = query_url.get_secret_value(), settings.services.threads
     database = Database(url, connections=threads, meters=meters)
     primary = Database(on_primary(url), connections=threads, meters=meters) if is_routed(url) else database

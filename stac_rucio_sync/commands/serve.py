@@ -94,7 +94,7 @@ def load_application(source: _Source, folder: Path | None, *, access_log: bool =
     settings = source.settings()
     if access_log:
         ACCESS.setLevel(logging.INFO)
-    app = create_app(settings, (datalink, cutouts), Meters(folder))
+    app = create_app(settings, (datalink, cutouts), Meters(folder, are_shown=folder is not None))
     start_work(app)
     return app
 
