@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import copy
 from datetime import UTC, datetime
 from typing import IO, Any, Final
 
@@ -98,8 +99,10 @@ class TextLines(logging.Formatter):
         """Return the first line of a record."""
         pairs = [f"{name}={value}" for name, value in _told(record).items()]
         whose = subject() or self._run
-        record.told = "".join(f" {pair}" for pair in pairs) + (f" [{whose}]" if whose else "")
-        return super().formatMessage(record)
+        # A copy, for others are given the same record.
+        shown = copy(record)
+        shown.told = "".join(f" {pair}" for pair in pairs) + (f" [{whose}]" if whose else "")
+        return super().formatMessage(shown)
 
 
 def _told(record: logging.LogRecord) -> Mapping[str, Any]:

@@ -127,7 +127,7 @@ def test_files_on_disk_are_found_by_tap_and_read_from_the_nearest_copy(bench: Be
             assert this["rse"] == nearest
 
     code, audit = bench.run("verify", str(bench.catalog))
-    assert (code, audit["differences"]) == (0, 0), audit
+    assert (code, audit["differences"]) == (0, 0), json.dumps(audit)
     code, report = bench.upload(night, **wanted)
     assert (code, report["present"], report["catalog"]["counts"]) == (0, 3, {"unchanged": 2})
     assert (report["sync"]["read"], report["catalog"]["commits"]) == (0, 0)

@@ -92,7 +92,7 @@ def test_a_database_that_never_was_there(opened: Opener, prepared: Database) -> 
         ("ALTER TABLE lake.obscore RENAME COLUMN s_ra TO ra", "ivoa.obscore"),
         ("REVOKE SELECT ON lake.obscore FROM lake_query; REVOKE SELECT (s_ra) ON lake.obscore FROM lake_query",
          "ivoa.obscore"),
-        ("DROP TABLE tap_published.columns", "tap_schema.columns"),
+        ("DROP TABLE tap_published.columns CASCADE", "tap_schema.columns"),
     ],
 )  # fmt: skip
 def test_a_table_that_cannot_be_read_is_named(
