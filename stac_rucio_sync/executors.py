@@ -259,8 +259,9 @@ def _connect(dask: str, settings: Dask, opened: ExitStack) -> Client:
         client = opened.enter_context(Client(**where, timeout=_CONNECT_SECONDS, set_as_default=False))
     except (ValueError, TypeError, KeyError) as error:
         raise UsageError(f"--dask {dask}: {error}") from error
-    except OSError as error:
-        raise FatalError(f"the Dask scheduler {dask} does not answer: {error}") from error
+    except (OSError, AssertionError) as error:  # Dask asserts that its own loop came up in ten seconds
+        said = str(error) or "Dask's client did not come up"
+        raise FatalError(f"the Dask scheduler {dask} does not answer: {said}") from error
     return client
 
 

@@ -136,6 +136,7 @@ def test_what_is_no_cluster_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
 
 
+@pytest.mark.slow  # with all other tests beside it, Dask's own ten seconds for its loop were once too few
 def test_a_cluster_with_tls_answers_who_has_its_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The client's keys are named where Dask looks for them: its configuration."""
     authority, files = trustme.CA(), {name: tmp_path / f"{name}.pem" for name in ("ca-file", "cert", "key")}
