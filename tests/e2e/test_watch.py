@@ -255,6 +255,7 @@ def test_a_sync_records_how_far_all_places_are_from_an_rse_that_it_meets_first(
     assert bench.query("SELECT count(*) FROM lake.rse WHERE rse = %s", rse) == [(1,)]
 
 
+@pytest.mark.slow  # turns go round all distances: in a lake with the RSEs of all other tests that takes minutes
 def test_what_rses_say_of_themselves_shows_when_their_turn_comes(watched: Watched) -> None:
     def told() -> tuple[Any, ...]:
         rse = "SELECT available_read, latitude FROM lake.rse WHERE rse = 'SYDNEY-DISK'"
