@@ -28,6 +28,15 @@ def publisher_did(number: int) -> str:
     return f"ivo://bench.example/lake?made:obs_{number:07d}.fits"
 
 
+def loaded(connection: psycopg.Connection[Any], rows: int) -> bool:
+    """Tell whether lake.obscore holds the rows that `load` makes of this number, and no others."""
+    ends = [publisher_did(number) for number in {0, rows - 1}]
+    found = connection.execute(
+        "SELECT count(*), count(*) FILTER (WHERE obs_publisher_did = ANY(%s)) FROM lake.obscore", [ends]
+    ).fetchone()
+    return found == (rows, len(ends))
+
+
 def load(connection: psycopg.Connection[Any], rows: int, seed: int = 4) -> None:
     """Write rows into lake.obscore and leave its indexes and statistics as a settled table has them.
 
