@@ -7,6 +7,7 @@ import os
 import time
 import uuid
 from datetime import UTC, datetime
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -44,7 +45,7 @@ def alternates(settings: Settings) -> list[Figure]:
     our_times, bare_times = in_turns(ROUNDS, lambda _: _annotated(page, ReplicaAlternates(rucio)), bare)
     mirror_times = [_annotated(page, ReplicaAlternates(mirror)) for _ in range(ROUNDS + 1)][1:]
     chosen = files[:: FILES // SINGLES]
-    one_by_one = median(seconds(lambda file=file: _listed(client, [file])) for file in chosen) * FILES
+    one_by_one = median(seconds(partial(_listed, client, [file])) for file in chosen) * FILES
     rucio.close()
     mirror.close()
     ours, by_mirror, bare_call = median(our_times), median(mirror_times), median(bare_times)

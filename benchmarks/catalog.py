@@ -9,13 +9,14 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from benchmarks.figures import Figure, in_turns, seconds
 from benchmarks.items import items
-from stac_rucio_sync.catalog.history import history_of
+from stac_rucio_sync.catalog.history import Event, history_of
 from stac_rucio_sync.catalog.ingest import Ingest
 from stac_rucio_sync.catalog.processors import processor
 from stac_rucio_sync.catalog.repository import Repository
@@ -52,7 +53,7 @@ def _one_commit_each(place: Path) -> Figure:
     made = items(SMALL + THIRDS * COMMITS, collection="bench")
     with _filled(place, made, SMALL) as repository:
         taken = median(
-            seconds(lambda part=part: _commit_each(repository, part))
+            seconds(partial(_commit_each, repository, part))
             for part in [[next(made) for _ in range(COMMITS)] for _ in range(THIRDS)]
         )
     detail = f"{COMMITS} in {taken:.2f} s, the median of {THIRDS} rounds"
@@ -90,7 +91,7 @@ def _long_history(place: Path) -> Iterator[Figure]:
     opened = median(seconds(lambda: _opened(place)) for _ in range(ROUNDS))
     with Repository(place) as repository:
         assert repository.head().number == LONG
-        asked = [seconds(lambda one=one: list(history_of(repository, one["id"]))) for one in made[:50]]
+        asked = [seconds(partial(_history, repository, one["id"])) for one in made[:50]]
         events = len(list(history_of(repository, made[0]["id"])))
     detail = f"at {LONG:,} commits"
     yield Figure("history ID", median(asked) * 1000, 50, "ms", f"{detail}, {events} of the item", at_least=False)
@@ -143,6 +144,10 @@ def _filled(place: Path, made: Iterator[JsonObject], number: int) -> Iterator[Re
         yield repository
 
 
+def _history(repository: Repository, identifier: str) -> list[Event]:
+    return list(history_of(repository, identifier))
+
+
 def _opened(place: Path) -> None:
     with Repository(place) as repository:
         head = repository.head()
@@ -183,8 +188,8 @@ def _python_of_theirs(env: Path) -> Path | None:
         print("against stac-repository: left out, there is no Python 3.12 here", flush=True)
         return None
     subprocess.run([python, "-m", "venv", env], check=True)
-    install = [env / "bin" / "python", "-m", "pip", "install", "--quiet", STAC_REPOSITORY]
-    done = subprocess.run(install, check=False, capture_output=True, text=True)
+    install = ["-m", "pip", "install", "--quiet", STAC_REPOSITORY]
+    done = subprocess.run([env / "bin" / "python", *install], check=False, capture_output=True, text=True)
     if done.returncode != 0:
         print(f"against stac-repository: left out, it cannot be installed: {done.stderr[-500:]}", flush=True)
         return None
@@ -195,7 +200,7 @@ def _python_3_12() -> Path | None:
     """Return the Python that stac-repository is measured on."""
     named = os.environ.get("PYTHON_3_12") or shutil.which("python3.12")
     installed = sorted((Path.home() / ".pyenv" / "versions").glob("3.12*/bin/python3.12"))
-    for path in [Path(named)] * bool(named) + installed:
+    for path in [*([Path(named)] if named else []), *installed]:
         if subprocess.run([path, "--version"], check=False, capture_output=True).returncode == 0:
             return path
     return None

@@ -9,7 +9,10 @@ import sys
 import time
 from pathlib import Path
 
-from stac_repository.file.file_stac_repository import FileStacConfig, FileStacRepository
+from stac_repository.file.file_stac_repository import (  # type: ignore[import-not-found] # in its own environment only
+    FileStacConfig,
+    FileStacRepository,
+)
 
 
 def main() -> None:

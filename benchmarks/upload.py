@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
-from benchmarks.figures import Figure, in_turns, ratio_of, seconds
+from benchmarks.figures import Figure, Way, in_turns, ratio_of, seconds
 from stac_rucio_sync.executors import open_executor
 from stac_rucio_sync.model import Did, Hashed
 from stac_rucio_sync.settings import Settings
@@ -27,6 +27,8 @@ from stac_rucio_sync.upload.journal import Journal
 from stac_rucio_sync.upload.request import BATCH_FILES, UploadRequest
 from stac_rucio_sync.upload.targets import Targets
 from stac_rucio_sync.upload.work import BLOCK, ReadTask, read
+
+T = TypeVar("T")
 
 RSE = "VIENNA-LOCALGROUPDISK"
 FILES, FILE_BYTES, WORKERS = 1000, 100_000, 4
@@ -142,10 +144,7 @@ def _hashing(folder: Path) -> Iterator[Figure]:
     for count, size in ((1, 100_000_000), (FILES // 2, FILE_BYTES)):
         files = _files(folder / str(size), count, size)
         tasks = [ReadTask(file, size, file.stat().st_mtime_ns) for file in files]
-        ours, bare = in_turns(
-            _ROUNDS, lambda _, tasks=tasks: seconds(lambda: list(map(read, tasks))),  # type: ignore[misc]
-            lambda _, files=files: seconds(lambda: list(map(_read_bare, files))),  # type: ignore[misc]
-        )  # fmt: skip
+        ours, bare = in_turns(_ROUNDS, _of_all(read, tasks), _of_all(_read_bare, files))
         rate, bare_rate = (count * size / median(times) / 1e6 for times in (ours, bare))
         yield Figure(
             f"files of {size / 1e6:g} MB read and hashed",
@@ -154,6 +153,11 @@ def _hashing(folder: Path) -> Iterator[Figure]:
             "× bare loop",
             f"{rate:,.0f} MB/s, bare {bare_rate:,.0f} MB/s on one core",
         )
+
+
+def _of_all(work: Callable[[T], object], things: Sequence[T]) -> Way:
+    """Return the way that does a work for all things, one after the other."""
+    return lambda _: seconds(lambda: [work(thing) for thing in things])
 
 
 def _read_bare(path: Path) -> tuple[int, bytes]:

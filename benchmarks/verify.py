@@ -70,7 +70,7 @@ class BareReads:
 
     def __init__(self, settings: Settings, collection: str) -> None:
         os.environ["RUCIO_CONFIG"] = str(settings.rucio.config)  # the bare client finds its configuration by this alone
-        self.client = make_client(settings.rucio, lambda: None)
+        self.client: Any = make_client(settings.rucio, lambda: None)  # not all of it is typed
         self.plugin = PLUGINS[settings.rucio.metadata]
         self.connection = psycopg.connect(settings.database_url())
         self.container = {"scope": settings.identity.scope, "name": collection}
