@@ -35,8 +35,9 @@ MAX_WAIT = 120.0
 """Seconds; a longer ``Retry-After`` is cut to this."""
 STRIKES = 5
 """After so many requests in a row that failed with all their tries, an origin is asked no more in this run."""
+TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Answers after which another try may go well."""
 _CHUNK = 2**20
-_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 T = TypeVar("T")
 Headers = Mapping[str, str] | Callable[[], Mapping[str, str]]
@@ -328,7 +329,7 @@ def _check_status(response: requests.Response, shown: str) -> None:
     if status < 300:
         return
     text = f"{shown} answers {status} {response.reason or ''}".rstrip()
-    if status in _TRANSIENT or (status > 505 and status < 600):
+    if status in TRANSIENT_STATUS or (status > 505 and status < 600):
         raise _Unanswered(text, _retry_after(response.headers.get("Retry-After")))
     raise RefusedAnswer(text, status, response.headers.get("Content-Range"))
 

@@ -1,7 +1,8 @@
-"""A proxy before Rucio that stumbles when it is told to."""
+"""A proxy before a server that stumbles when it is told to."""
 
 from __future__ import annotations
 
+import re
 import socket
 import socketserver
 import threading
@@ -12,20 +13,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbusy"
+REFUSAL = "HTTP/1.1 {} Refused\r\nContent-Length: 7\r\nConnection: close\r\n\r\nrefused"
 # What Rucio answers to everything while its database is away.
 DATABASE_DOWN = (
     b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 2\r\nConnection: close\r\n"
     b"ExceptionClass: DatabaseException\r\nExceptionMessage: An unknown Database Exception has occurred.\r\n\r\n{}"
 )
 HANG_SECONDS = 6.0
+_KEEP_ALIVE = re.compile(b"Connection: keep-alive", re.IGNORECASE)
 
 Stumbles = Callable[[bytes], str | None]
-"""Told the request; says how to stumble over it: 503, 500, drop, hang, lost (done, but the answer is cut off)."""
+"""Told the request; says how to stumble over it: a status, drop, hang, lost (done, but the answer is cut off)."""
 
 
 class Proxy(socketserver.ThreadingTCPServer):
-    """Passes one request a connection on to Rucio, unless it is told to stumble over it."""
+    """Passes one request a connection on to the server, unless it is told to stumble over it."""
 
     allow_reuse_address = True
     daemon_threads = True
@@ -52,18 +54,15 @@ class _Handler(socketserver.BaseRequestHandler):
         stumble = self.server.stumbles(request)
         self.server.stumbled += stumble is not None
         self.server.passed += stumble is None
-        if stumble == "503":
-            self.request.sendall(UNAVAILABLE)
-            return
-        if stumble == "500":
-            self.request.sendall(DATABASE_DOWN)
+        if stumble is not None and stumble.isdigit():
+            self.request.sendall(DATABASE_DOWN if stumble == "500" else REFUSAL.format(stumble).encode())
             return
         if stumble == "hang":
             time.sleep(HANG_SECONDS)
         if stumble in ("drop", "hang"):
             return
         with socket.create_connection(self.server.target) as upstream:
-            upstream.sendall(request.replace(b"Connection: Keep-Alive", b"Connection: close", 1))
+            upstream.sendall(_KEEP_ALIVE.sub(b"Connection: close", request, count=1))
             answer = b"".join(iter(lambda: upstream.recv(65536), b""))
         self.request.sendall(answer[: len(answer) // 2] if stumble == "lost" else answer)
 
@@ -87,21 +86,28 @@ def _read_request(connection: socket.socket) -> bytes:
 
 
 @contextmanager
-def stumbling(lake: Any, folder: Path, stumbles: Stumbles) -> Iterator[tuple[Path, Proxy]]:
-    """Run a proxy before a lake's Rucio; yield the client configuration that leads through it."""
-    url = urlsplit(lake.facts["rucio_url"])
-    proxy = Proxy((url.hostname or "", url.port or 0), stumbles)
+def proxy_before(host: str, port: int, stumbles: Stumbles) -> Iterator[Proxy]:
+    """Run a proxy before a server."""
+    proxy = Proxy((host, port), stumbles)
     thread = threading.Thread(target=proxy.serve_forever, args=(0.05,))
     thread.start()
-    config = folder / "rucio.cfg"
-    through = f"http://127.0.0.1:{proxy.server_address[1]}"
-    text = Path(lake.facts["accounts"]["ingest"]).read_text().replace(lake.facts["rucio_url"], through)
-    # A token file of its own: the lake's belongs to the straight road.
-    kept = [line for line in text.splitlines() if not line.startswith("auth_token_file_path")]
-    config.write_text("\n".join(kept) + "\n")
     try:
-        yield config, proxy
+        yield proxy
     finally:
         proxy.shutdown()
         thread.join()
         proxy.server_close()
+
+
+@contextmanager
+def stumbling(lake: Any, folder: Path, stumbles: Stumbles) -> Iterator[tuple[Path, Proxy]]:
+    """Run a proxy before a lake's Rucio; yield the client configuration that leads through it."""
+    url = urlsplit(lake.facts["rucio_url"])
+    with proxy_before(url.hostname or "", url.port or 0, stumbles) as proxy:
+        config = folder / "rucio.cfg"
+        through = f"http://127.0.0.1:{proxy.server_address[1]}"
+        text = Path(lake.facts["accounts"]["ingest"]).read_text().replace(lake.facts["rucio_url"], through)
+        # A token file of its own: the lake's belongs to the straight road.
+        kept = [line for line in text.splitlines() if not line.startswith("auth_token_file_path")]
+        config.write_text("\n".join(kept) + "\n")
+        yield config, proxy

@@ -163,6 +163,8 @@ def _lines(report: UploadReport, failures: _Failures) -> Iterator[str]:
     )
     if report.left_out:
         yield f"  {report.left_out} links, pipes or devices left out"
+    if report.sent_again:
+        yield f"  sent again {report.sent_again} times, after failures of the storage that passed"
     for sentence, count in report.remarks.items():
         yield f"  {count} × {sentence}"
     for file in failures.first:

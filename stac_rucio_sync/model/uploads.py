@@ -71,6 +71,8 @@ class Uploaded:
     """The address that clients of the lake read; None where it is not in the lake, or where the RSE is read by none."""
     dataset: Did | None = None
     """The dataset that it was attached to."""
+    sent_again: int = 0
+    """How often it was sent again after a failure that passes."""
 
     def as_json(self) -> JsonObject:
         """Return its line of the report."""
@@ -85,4 +87,5 @@ class Uploaded:
             "md5": self.md5,
             "pfn": self.pfn,
             "dataset": None if self.dataset is None else str(self.dataset),
+            "sent_again": self.sent_again,
         }

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from rucio.common import exception as rucio_errors
 
@@ -22,11 +22,16 @@ from stac_rucio_sync.errors import RefusedError, SyncError
 from stac_rucio_sync.model import Did, Hashed
 from stac_rucio_sync.model.storage import UNFINISHED
 from stac_rucio_sync.stores.protocol_objects import Protocol, make_protocol, path_by_rule, pfn_at, protocols_for
+from stac_rucio_sync.stores.storage_failures import repeating
 
 LOG = logging.getLogger(__name__)
 
+ATTEMPTS: Final = 3
+"""How often a protocol is tried with one file, where what it fails with may pass."""
 _DOWN_SECONDS: Final = 20.0
-"""How long a protocol that could not be reached is left alone while there is another one."""
+"""How long a protocol that could not be reached is left alone while there is another one, and else tried once only."""
+
+Answer = TypeVar("Answer")
 
 
 class DamagedError(Exception):
@@ -40,6 +45,8 @@ class Put(NamedTuple):
     """The address that it was written to."""
     passed_over: tuple[str, ...]
     """Why protocols that come before in the RSE's order did not take it."""
+    again: int
+    """How often it was sent again after a failure that passes."""
 
 
 class StorageElement:
@@ -88,6 +95,8 @@ class StorageElement:
     def put(self, file: Path, path: str, expected: Callable[[], Hashed], *, may_be_there: bool = False) -> Put:
         """Bring a file to its place, by the first protocol that takes it.
 
+        Each has up to `ATTEMPTS` tries where what it fails with may pass.
+
         Parameters
         ----------
         file
@@ -109,16 +118,19 @@ class StorageElement:
         RefusedError
             No protocol took it; the text has the reason of each.
         """
+
+        def put(protocol: Protocol, before: int) -> tuple[str, int]:
+            return self._put_by(protocol, file, path, expected, may_be_there=may_be_there or before > 0), before
+
         failures: list[str] = []
         for attributes in self._ordered("write", failures):
-            scheme = attributes["scheme"]
             try:
-                with self._protocol("write", attributes) as protocol:
-                    pfn = self._put_by(protocol, file, path, expected, may_be_there=may_be_there)
-                return Put(pfn, tuple(failures))
+                pfn, again = self._repeatedly("write", attributes, put)
+                return Put(pfn, tuple(failures), again)
             except SyncError:
                 raise  # about the file itself
             except Exception as error:  # noqa: BLE001 - protocol classes are others' code and may raise anything
+                scheme = attributes["scheme"]
                 LOG.info("%s: %s did not take %s: %s", self.name, scheme, path, _said(error))
                 failures.append(f"{scheme}: {_said(error)}")
         raise RefusedError("; ".join(failures) or f"{self.name} has no protocol to write by")
@@ -187,7 +199,7 @@ class StorageElement:
     def _clear(self, path: str) -> bool:
         """Delete a file, if it is there and can be deleted; tell whether it was."""
         with suppress(RefusedError):
-            return self.delete(path)
+            return self._delete(path, attempts=1)
         return False
 
     def _shows(self, protocol: Protocol, pfn: str, hashed: Hashed, *, certain: bool = False) -> bool:
@@ -215,11 +227,16 @@ class StorageElement:
         RefusedError
             No protocol can.
         """
+        return self._delete(path)
+
+    def _delete(self, path: str, attempts: int = ATTEMPTS) -> bool:
+        def delete(protocol: Protocol, _before: int) -> None:
+            protocol.delete(pfn_at(protocol, path))
+
         failures: list[str] = []
         for attributes in self._ordered("delete", failures):
             try:
-                with self._protocol("delete", attributes) as protocol:
-                    protocol.delete(pfn_at(protocol, path))
+                self._repeatedly("delete", attributes, delete, attempts)
             except rucio_errors.SourceNotFound:
                 return False
             except Exception as error:  # noqa: BLE001 - as in `put`
@@ -266,6 +283,26 @@ class StorageElement:
         return make_protocol(
             self._settings, operation, attributes, self._domain, token=self._token, certificates=self._certificates
         )
+
+    def _repeatedly(
+        self, operation: str, attributes: dict[str, Any], call: Callable[[Protocol, int], Answer],
+        attempts: int = ATTEMPTS,
+    ) -> Answer:  # fmt: skip
+        """Call with a connection, again after what may pass; ``call`` is told how often it was called before."""
+        scheme, before = attributes["scheme"], 0
+        if self._down.get(scheme, 0.0) > time.monotonic():
+            attempts = 1
+        try:
+            for attempt in repeating(attempts):
+                before = attempt.retry_state.attempt_number - 1
+                with attempt, self._protocol(operation, attributes) as protocol:
+                    answer = call(protocol, before)
+        except Exception as error:
+            if before:
+                error.add_note(f"tried {before + 1} times")
+            raise
+        self._down.pop(scheme, None)
+        return answer
 
     @contextmanager
     def _protocol(self, operation: str, attributes: dict[str, Any]) -> Iterator[Protocol]:
@@ -322,4 +359,5 @@ def _own_as(path: Path, other: Path) -> None:
 
 def _said(error: Exception) -> str:
     text = " ".join(str(error).removeprefix("An unknown exception occurred.").replace("Details:", "").split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    name = type(error).__name__
+    return ", ".join([f"{name}: {text}" if text else name, *getattr(error, "__notes__", ())])

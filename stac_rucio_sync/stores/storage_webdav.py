@@ -12,6 +12,7 @@ import requests
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential, wait_random
 
 from stac_rucio_sync.errors import RefusedError, TransientError
+from stac_rucio_sync.http import TRANSIENT_STATUS
 from stac_rucio_sync.model import Hashed
 from stac_rucio_sync.model.storage import StoredFile
 from stac_rucio_sync.stores.multistatus import ASKED, MalformedError, Resource, resources
@@ -22,7 +23,6 @@ ATTEMPTS: Final = 4
 FOLDERS_TOGETHER: Final = 8
 _PAUSE = 0.5
 """Seconds before the second attempt, doubled before each further one."""
-_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 class WebDavStorage:
@@ -147,7 +147,7 @@ class WebDavStorage:
             with protocol.session.request(
                 method, address, stream=True, timeout=protocol.timeout, cert=protocol.cert, **options
             ) as answer:
-                if answer.status_code in _TRANSIENT:
+                if answer.status_code in TRANSIENT_STATUS:
                     raise TransientError(f"{address}: HTTP {answer.status_code}")
                 yield answer
         except requests.exceptions.SSLError as error:

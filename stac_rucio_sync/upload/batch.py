@@ -45,6 +45,8 @@ class Batch:
     """Those that the lake has already."""
     passed_over: dict[Did, str] = field(default_factory=dict)
     """Why the RSE's first protocols did not take files that another one took."""
+    again: dict[Did, int] = field(default_factory=dict)
+    """How often files were sent again."""
     metadata: dict[Did, Mapping[str, Any]] = field(default_factory=dict)
     """What the DIDs are to say of themselves."""
 
@@ -225,7 +227,7 @@ class BatchEffects:
         for did, sending in batch.sending.items():
             try:
                 sent = sending.result()
-                batch.hashed[did] = sent.hashed
+                batch.hashed[did], batch.again[did] = sent.hashed, sent.again
                 if sent.passed_over:
                     batch.passed_over[did] = "; ".join(sent.passed_over)
             except CancelledError:
@@ -333,6 +335,7 @@ class BatchEffects:
                     md5,
                     pfn=pfn,
                     dataset=dataset,
+                    sent_again=batch.again.get(did, 0),
                 )
             )
 

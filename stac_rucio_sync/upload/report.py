@@ -27,6 +27,8 @@ class UploadReport:
     """Bytes of the files whose fate is sure."""
     sent_bytes: int = 0
     """Bytes that went to the storage."""
+    sent_again: int = 0
+    """How often files that arrived were sent again, after failures that pass."""
     remarks: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
 
@@ -47,6 +49,7 @@ class UploadReport:
         self.done_bytes += file.bytes or 0
         if file.fate is UploadFate.UPLOADED:
             self.sent_bytes += file.bytes or 0
+            self.sent_again += file.sent_again
             if file.reason is not None:
                 self.remarks[f"sent by another protocol than the first ({file.reason[:200]})"] += 1
 
@@ -62,6 +65,7 @@ class UploadReport:
             "left_out": self.left_out,
             **{fate.value: self.fates[fate] for fate in UploadFate},
             "sent_bytes": self.sent_bytes,
+            "sent_again": self.sent_again,
             "remarks": dict(self.remarks),
             "seconds": round(self.seconds, 3),
         }

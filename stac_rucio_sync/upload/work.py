@@ -76,6 +76,8 @@ class Sent:
     hashed: Hashed
     passed_over: tuple[str, ...] = ()
     """Why protocols that come before in the RSE's order did not take it."""
+    again: int = 0
+    """How often it was sent again after a failure that passes."""
 
 
 def read(task: ReadTask) -> Hashed:
@@ -134,7 +136,7 @@ def send(task: SendTask) -> Sent:
     except (ChangedError, OSError) as error:
         element.delete(task.target)
         raise ChangedError("it changed while it was sent") from error
-    return Sent(put.pfn, hashed, put.passed_over)
+    return Sent(put.pfn, hashed, put.passed_over, put.again)
 
 
 def _read_and_send(task: SendTask, element: StorageElement) -> tuple[Put, Hashed]:

@@ -111,23 +111,7 @@ def closed_port() -> int:
 @pytest.fixture
 def rse_with(alice: Uploading) -> Any:
     """Make an RSE on the lake's folder for uploads with some protocols to write by, in their order."""
-    usual = alice.root.send("get_rse", RSE)
-    by_scheme = {protocol["scheme"]: protocol for protocol in usual["protocols"]}
-    name = f"T{alice.scope[1:].upper()}-LOCALGROUPDISK"
-
-    def make(*protocols: tuple[str, dict[str, Any]]) -> str:
-        alice.root.send("add_rse", name, deterministic=True)
-        for key, value in alice.root.send("list_rse_attributes", RSE).items():
-            if key not in (RSE, "site"):
-                alice.root.send("add_rse_attribute", name, key, value)
-        for priority, (scheme, changes) in enumerate(protocols, 1):
-            domains = {domain: {"read": priority, "write": priority, "delete": priority} for domain in ("lan", "wan")}
-            protocol = by_scheme[scheme] | {"domains": domains} | changes
-            alice.root.send("add_protocol", name, protocol)
-        alice.root.send("set_local_account_limit", "alice", name, 10**12)
-        return name
-
-    return make
+    return alice.rse_with
 
 
 def test_where_a_protocol_is_down_the_next_one_is_taken(alice: Uploading, rse_with: Any) -> None:

@@ -90,6 +90,24 @@ class Uploading:
         assert job.report.files == sum(job.report.fates.values())
         return job
 
+    def protocols(self) -> dict[str, dict[str, Any]]:
+        """Return the protocols of the lake's folder for uploads by their schemes."""
+        return {protocol["scheme"]: protocol for protocol in self.root.send("get_rse", RSE)["protocols"]}
+
+    def rse_with(self, *protocols: tuple[str, dict[str, Any]]) -> str:
+        """Make an RSE on the lake's folder for uploads with some protocols to write by, in their order."""
+        by_scheme = self.protocols()
+        name = f"T{self.scope[1:].upper()}-LOCALGROUPDISK"
+        self.root.send("add_rse", name, deterministic=True)
+        for key, value in self.root.send("list_rse_attributes", RSE).items():
+            if key not in (RSE, "site"):
+                self.root.send("add_rse_attribute", name, key, value)
+        for priority, (scheme, changes) in enumerate(protocols, 1):
+            domains = {domain: {"read": priority, "write": priority, "delete": priority} for domain in ("lan", "wan")}
+            self.root.send("add_protocol", name, by_scheme[scheme] | {"domains": domains} | changes)
+        self.root.send("set_local_account_limit", "alice", name, 10**12)
+        return name
+
     def did(self, name: str) -> Did:
         return Did(self.scope, f"files..{name}")
 

@@ -53,11 +53,11 @@ def test_a_line_says_all_that_became_of_a_file(tmp_path: Path) -> None:
         {
             "path": "/d/a\n\\xff.fits", "did": "s:n", "rse": "VIENNA-DISK", "fate": "uploaded", "reason": None,
             "bytes": 5, "adler32": "00000001", "md5": "0" * 32, "pfn": "https://vienna.example.org/a",
-            "dataset": "s:night",
+            "dataset": "s:night", "sent_again": 0,
         },
         {
             "path": "/d/b", "did": "s:n", "rse": "VIENNA-DISK", "fate": "conflict", "reason": "other bytes \\udcff",
-            "bytes": 5, "adler32": None, "md5": None, "pfn": None, "dataset": None,
+            "bytes": 5, "adler32": None, "md5": None, "pfn": None, "dataset": None, "sent_again": 0,
         },
     ]  # fmt: skip
     report.close()

@@ -1,0 +1,57 @@
+"""Which failures of a storage pass, and how often it is asked again after one."""
+
+from __future__ import annotations
+
+import errno
+import re
+from typing import Final
+
+import requests
+from rucio.common import exception as rucio_errors
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential, wait_random
+
+from stac_rucio_sync.http import TRANSIENT_STATUS
+
+_PAUSE: Final = 0.5
+"""Seconds before the second attempt, doubled before each further one."""
+_PASSING: Final = frozenset(
+    (errno.ECONNRESET, errno.ECONNREFUSED, errno.ECONNABORTED, errno.EPIPE, errno.ETIMEDOUT, errno.EHOSTUNREACH,
+     errno.ENETUNREACH, errno.ENETDOWN, errno.ENETRESET, errno.EAGAIN, errno.EINTR, errno.EBUSY, errno.ESTALE)
+)  # fmt: skip
+_LASTING: Final = re.compile(
+    "no space|quota|denied|forbidden|unauthori[sz]ed|not permitted|not authori[sz]ed|read-only|certificate",
+    re.IGNORECASE,
+)
+"""What tells a failure that stays, where a protocol class has only the words of a program and calls all one thing."""
+
+
+def repeating(attempts: int) -> Retrying:
+    """Return what repeats a call after failures that pass, with pauses that grow, and raises the last one."""
+    return Retrying(
+        retry=retry_if_exception(is_transient),
+        stop=stop_after_attempt(attempts),
+        wait=wait_exponential(multiplier=_PAUSE, max=10) + wait_random(0, _PAUSE),
+        reraise=True,
+    )
+
+
+def is_transient(error: BaseException) -> bool:
+    """Tell whether a failure of one of Rucio's protocol classes may pass: a broken connection, a server that is busy.
+
+    No permission, no space and a wrong checksum stay, and so does what nobody knows. The classes hand their driver's
+    error on as an argument of their own, or the status of an answer.
+    """
+    if isinstance(error, requests.RequestException):
+        passing = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+        return isinstance(error, passing) and not isinstance(error, requests.exceptions.SSLError)
+    if isinstance(error, OSError):
+        return error.errno in _PASSING or isinstance(error, TimeoutError | ConnectionError)
+    if not isinstance(error, rucio_errors.RucioException):
+        return False
+    first = error.args[0] if error.args else None
+    if isinstance(first, OSError):
+        return is_transient(first)
+    if _LASTING.search(" ".join(str(part) for part in error.args)):
+        return False
+    busy = (rucio_errors.ServiceUnavailable, rucio_errors.ResourceTemporaryUnavailable)
+    return isinstance(error, busy) or first in TRANSIENT_STATUS
