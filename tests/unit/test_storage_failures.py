@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import errno
+from typing import Any
 
 import pytest
 import requests
-from rucio.common import exception as rucio_errors
+from rucio.common import exception
 
 from stac_rucio_sync.errors import RefusedError
 from stac_rucio_sync.stores.storage_failures import is_transient
+
+raised: Any = exception  # Rucio types its exceptions in part
 
 
 @pytest.mark.parametrize(
     "error",
     [
-        rucio_errors.ServiceUnavailable(requests.ConnectionError("Connection reset by peer")),
-        rucio_errors.ServiceUnavailable(requests.ReadTimeout("read timed out")),
-        rucio_errors.ServiceUnavailable("Bad status code 503 http://storage/ : busy"),
-        rucio_errors.SourceNotFound(requests.exceptions.ChunkedEncodingError("Connection broken")),
-        rucio_errors.ResourceTemporaryUnavailable(),
-        rucio_errors.RucioException(503, "busy"),
-        rucio_errors.RucioException(429, ""),
-        rucio_errors.ServiceUnavailable(ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")),
+        raised.ServiceUnavailable(requests.ConnectionError("Connection reset by peer")),
+        raised.ServiceUnavailable(requests.ReadTimeout("read timed out")),
+        raised.ServiceUnavailable("Bad status code 503 http://storage/ : busy"),
+        raised.SourceNotFound(requests.exceptions.ChunkedEncodingError("Connection broken")),
+        raised.ResourceTemporaryUnavailable(),
+        raised.RucioException(503, "busy"),
+        raised.RucioException(429, ""),
+        raised.ServiceUnavailable(ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")),
         requests.ConnectionError("Connection refused"),
         TimeoutError("timed out"),
     ],
@@ -34,18 +37,18 @@ def test_what_may_pass(error: Exception) -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        rucio_errors.RucioException(403, "Forbidden"),
-        rucio_errors.RucioException(507, "Insufficient Storage"),
-        rucio_errors.RucioException(500, "No space left on device"),
-        rucio_errors.RucioException("[3011] something else"),
-        rucio_errors.RSEAccessDenied(),
-        rucio_errors.SourceNotFound(),
-        rucio_errors.ServiceUnavailable(OSError(errno.ENOSPC, "No space left on device")),
-        rucio_errors.ServiceUnavailable(OSError(errno.EDQUOT, "Disk quota exceeded")),
-        rucio_errors.ServiceUnavailable(rucio_errors.RucioException("[ERROR] Disk quota exceeded")),
-        rucio_errors.ServiceUnavailable("TRANSFER ERROR: Permission denied"),
-        rucio_errors.ServiceUnavailable(requests.exceptions.SSLError("certificate verify failed")),
-        rucio_errors.DestinationNotAccessible(PermissionError(errno.EACCES, "Permission denied")),
+        raised.RucioException(403, "Forbidden"),
+        raised.RucioException(507, "Insufficient Storage"),
+        raised.RucioException(500, "No space left on device"),
+        raised.RucioException("[3011] something else"),
+        raised.RSEAccessDenied(),
+        raised.SourceNotFound(),
+        raised.ServiceUnavailable(OSError(errno.ENOSPC, "No space left on device")),
+        raised.ServiceUnavailable(OSError(errno.EDQUOT, "Disk quota exceeded")),
+        raised.ServiceUnavailable(raised.RucioException("[ERROR] Disk quota exceeded")),
+        raised.ServiceUnavailable("TRANSFER ERROR: Permission denied"),
+        raised.ServiceUnavailable(requests.exceptions.SSLError("certificate verify failed")),
+        raised.DestinationNotAccessible(PermissionError(errno.EACCES, "Permission denied")),
         requests.exceptions.InvalidURL("x"),
         FileNotFoundError(errno.ENOENT, "No such file"),
         RefusedError("it says no"),
