@@ -26,6 +26,7 @@ from stac_rucio_sync.addresses import is_http, public_url, server_of
 from stac_rucio_sync.errors import SyncError, TransientError
 from stac_rucio_sync.http import Http, Patience, RefusedAnswer
 from stac_rucio_sync.model import Measured
+from stac_rucio_sync.settings import Sync
 
 THREADS = 32
 """Requests under way at most, whatever the number of hosts."""
@@ -186,6 +187,18 @@ class Sizer:
             return self._executor.submit(ask_elsewhere, self._manner, href).result()
         except TransientError as error:
             return _Unanswered(_reason(error, href))
+
+
+def open_sizer(sync: Sync, executor: Executor | None = None) -> Sizer | None:
+    """Return what asks for sizes as the settings say; None: what items do not state is not asked for."""
+    if sync.sizes == "item":
+        return None
+    return Sizer(
+        sync.sizes,
+        per_host=sync.connections_per_host,
+        allow_private=sync.allow_private_addresses,
+        executor=executor,
+    )
 
 
 # ------------------------------------------------------------------------------------------------------- one answer

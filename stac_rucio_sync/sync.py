@@ -33,7 +33,7 @@ from stac_rucio_sync.plan import Action, Sign, fate_of, name_of
 from stac_rucio_sync.removal import Removal
 from stac_rucio_sync.seen import Seen
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.sizes import Sizer
+from stac_rucio_sync.sizes import open_sizer
 from stac_rucio_sync.sources import Reading, Source
 from stac_rucio_sync.stores.postgres import PostgresStore
 from stac_rucio_sync.stores.rows import plain_keys
@@ -106,19 +106,12 @@ class SyncJob:
         self._seen = Seen()
         self._removal = Removal(settings, tables, lake, self.report, options.on_action) if options.delete else None
         self._nameless = 0
+        self._sizer = None if options.dry_run else open_sizer(settings.sync, options.executor)
         self._effects: Effects | PlanOnly
         if options.dry_run:
             self._effects = PlanOnly(settings, tables, options.on_action)
         else:
-            sizer = None
-            if settings.sync.sizes != "item":
-                sizer = Sizer(
-                    settings.sync.sizes,
-                    per_host=settings.sync.connections_per_host,
-                    allow_private=settings.sync.allow_private_addresses,
-                    executor=options.executor,
-                )
-            self._effects = Effects(settings, tables, lake, sizer, full=options.full)
+            self._effects = Effects(settings, tables, lake, self._sizer, full=options.full)
 
     def run(self) -> Report:
         """Read the source to its end and do what is wanted.
@@ -147,6 +140,8 @@ class SyncJob:
         finally:
             self.report.seconds = time.monotonic() - started
             self._seen.close()
+            if self._sizer is not None:
+                self._sizer.close()
             if self._removal is not None:
                 self._removal.close()
         return self.report

@@ -30,7 +30,7 @@ from stac_rucio_sync.model import Change, Did, Fate, Found, ItemBroken, ItemKey,
 from stac_rucio_sync.plan import Action, Sign, name_of
 from stac_rucio_sync.seen import Contents, Seen
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.sizes import Sizer
+from stac_rucio_sync.sizes import open_sizer
 from stac_rucio_sync.sources import Source
 from stac_rucio_sync.stores.audit_rows import AuditRows
 from stac_rucio_sync.stores.postgres import PostgresStore
@@ -113,15 +113,9 @@ class VerifyJob:
         self._seen = Seen()
         self._contents = Contents()
         self._containers: set[Did] = set()
-        sizer = None
-        if settings.sync.sizes != "item":
-            sizer = Sizer(
-                settings.sync.sizes,
-                per_host=settings.sync.connections_per_host,
-                allow_private=settings.sync.allow_private_addresses,
-            )
-        self._mapper = Mapper(settings, tables, sizer, full=False)
-        self._effects = Effects(settings, tables, lake, sizer, full=False)
+        self._sizer = open_sizer(settings.sync)
+        self._mapper = Mapper(settings, tables, self._sizer, full=False)
+        self._effects = Effects(settings, tables, lake, self._sizer, full=False)
 
     def run(self) -> VerifyReport:
         """Read the source to its end and compare; repair batch by batch where that is asked for.
@@ -149,6 +143,8 @@ class VerifyJob:
             self.report.seconds = time.monotonic() - started
             self._seen.close()
             self._contents.close()
+            if self._sizer is not None:
+                self._sizer.close()
         return self.report
 
     def _pass(self) -> None:

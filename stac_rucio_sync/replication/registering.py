@@ -12,7 +12,7 @@ from stac_rucio_sync.mapping.fingerprint import fingerprint, settings_digest
 from stac_rucio_sync.model import Did, Measured, Wanted
 from stac_rucio_sync.replication.choice import Asked
 from stac_rucio_sync.settings import Origins, Settings
-from stac_rucio_sync.sizes import Sizer
+from stac_rucio_sync.sizes import open_sizer
 from stac_rucio_sync.stores.rucio import RucioStore
 
 
@@ -38,17 +38,13 @@ class Registrar:
         self._origins: frozenset[str] = frozenset()
         self._digest = settings_digest(settings)
         self._lake = RucioStore(settings)
-        self._sizer: Sizer | None = None
-        if settings.sync.sizes != "item":
-            self._sizer = Sizer(
-                settings.sync.sizes,
-                per_host=settings.sync.connections_per_host,
-                allow_private=settings.sync.allow_private_addresses,
-            )
+        self._sizer = open_sizer(settings.sync)
 
     def close(self) -> None:
         """Close all connections."""
         self._lake.close()
+        if self._sizer is not None:
+            self._sizer.close()
 
     def register(self, asked: Sequence[Asked]) -> dict[Did, str]:
         """Register items; return by dataset why some cannot be.
