@@ -202,7 +202,10 @@ class Http:
         TransientError
             No usable answer after all tries, or the origin has failed too often in a row.
         """
-        origin = server_of(url)
+        try:
+            origin = server_of(url)
+        except ValueError as error:
+            raise RefusedAnswer(f"{url} is not a URL that can be asked") from error
         if self.gave_up(url):
             raise TransientError(f"{origin} failed {STRIKES} requests in a row and is asked no more in this run")
         retrying = Retrying(
@@ -287,15 +290,7 @@ class Http:
     ) -> T:
         shown = public_url(url)
         try:
-            with self._session.request(
-                method,
-                url,
-                stream=True,
-                timeout=(self._patience.connect, self._patience.read),
-                allow_redirects=True,
-                headers=headers() if callable(headers) else headers,
-                **arguments,
-            ) as response:
+            with self._answered(method, url, headers() if callable(headers) else headers, arguments) as response:
                 _check_status(response, shown)
                 return take(response)
         except requests.exceptions.SSLError as error:
@@ -304,10 +299,28 @@ class Http:
             raise _Unanswered(f"{shown} did not answer in time") from error
         except requests.exceptions.TooManyRedirects as error:
             raise RefusedAnswer(f"{shown} redirects more than {MAX_REDIRECTS} times") from error
-        except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL, UnicodeError) as error:
-            raise RefusedAnswer(f"{shown} is not a URL that can be asked") from error
         except (requests.exceptions.RequestException, HTTPError, ConnectionError, TimeoutError) as error:
             raise _Unanswered(f"{shown} does not answer ({_root(error)})") from error
+
+    def _answered(
+        self, method: str, url: str, headers: Mapping[str, str] | None, arguments: Mapping[str, Any]
+    ) -> requests.Response:
+        """Return the answer, its body not read yet.
+
+        Raises
+        ------
+        RefusedAnswer
+            The URL, or one that the server redirects to, is none.
+        """
+        timeout = (self._patience.connect, self._patience.read)
+        try:
+            return self._session.request(
+                method, url, stream=True, timeout=timeout, allow_redirects=True, headers=headers, **arguments
+            )
+        except requests.exceptions.InvalidHeader:
+            raise
+        except ValueError as error:  # requests' own, and what urllib says of "http://["
+            raise RefusedAnswer(f"{public_url(url)} is not a URL that can be asked") from error
 
 
 def parse_json(text: bytes, position: str) -> Any:  # noqa: ANN401 - any JSON

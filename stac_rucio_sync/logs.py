@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import secrets
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,8 @@ from typing import IO, Any, Final
 
 _SUBJECT: ContextVar[str] = ContextVar("subject", default="")
 _TEXT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s%(told)s"
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""What would end a line, or move the cursor of whoever reads it: names and paths of others may hold it."""
 
 
 def new_id() -> str:
@@ -89,7 +92,10 @@ class JsonLines(logging.Formatter):
 
 
 class TextLines(logging.Formatter):
-    """The same for people; the request or run stands in brackets at the end."""
+    """The same for people; the request or run stands in brackets at the end.
+
+    Control characters are written as escapes, so that nobody's path or title can forge a line.
+    """
 
     def __init__(self, run: str = "") -> None:
         super().__init__(_TEXT)
@@ -102,7 +108,7 @@ class TextLines(logging.Formatter):
         # A copy, for others are given the same record.
         shown = copy(record)
         shown.told = "".join(f" {pair}" for pair in pairs) + (f" [{whose}]" if whose else "")
-        return super().formatMessage(shown)
+        return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], super().formatMessage(shown))
 
 
 def _told(record: logging.LogRecord) -> Mapping[str, Any]:

@@ -73,6 +73,18 @@ def test_people_read_what_is_told_beside_the_message(capsys: pytest.CaptureFixtu
     assert line.endswith("INFO stac_rucio_sync.some.module: GET /tap status=200")
 
 
+def test_nobody_forges_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("text", "info")
+    LOG.info("GET /%s", "a\n2026-01-01 ERROR all is lost\r\x1b[2J\u2028ö")
+    (line,) = lines(capsys)
+    assert line.endswith("GET /a\\n2026-01-01 ERROR all is lost\\r\\x1b[2J\\u2028ö")
+    try:
+        int("why")
+    except ValueError:
+        LOG.exception("failed")
+    assert len(lines(capsys)) > 2, "tracebacks have their lines"
+
+
 @pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
 def test_what_is_below_the_level_is_not_said(level: str, capsys: pytest.CaptureFixture[str]) -> None:
     configure("json", level)

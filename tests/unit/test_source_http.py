@@ -42,6 +42,16 @@ def test_a_lasting_status_is_asked_once(http: Http, status: int) -> None:
         http.close()
 
 
+@pytest.mark.parametrize("location", ["http://[::1", "http://["])
+def test_what_is_no_url_is_refused_wherever_it_comes_from(http: Http, location: str) -> None:
+    with pytest.raises(RefusedAnswer, match="not a URL"):
+        http.body(location)
+    with serving(_in_turn(Answer(302, headers={"Location": location}))) as server:
+        with pytest.raises(RefusedAnswer, match="not a URL"):
+            http.body(server.url)
+        http.close()
+
+
 def test_a_dropped_connection_is_read_again_from_its_start(http: Http) -> None:
     whole = b"x" * 100_000
     with serving(_in_turn(Answer(body=whole, cut=40_000), Answer(body=whole))) as server:
