@@ -26,6 +26,8 @@ from stac_rucio_sync.stores.rucio import RucioStore
 from stac_rucio_sync.sync import Progress, SyncJob, SyncOptions
 
 _DOCUMENTS = {".json", ".geojson"}
+_TOGETHER = 100
+"""Products in one commit."""
 
 
 class Findable:
@@ -106,6 +108,7 @@ class Findable:
                 Processor(self._processor.name, self._processor.version, chosen),
                 parent=self._collection,
                 assets="upload",
+                together=_TOGETHER,
                 in_lake=lookup,
                 on_fate=on_fate,
             )

@@ -7,6 +7,7 @@ without any configuration.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 import tempfile
@@ -23,6 +24,8 @@ from stac_rucio_sync.catalog.objects import Commit, Entry, Folder, HeadMovedErro
 from stac_rucio_sync.catalog.packs import Pending, pack_if_many
 from stac_rucio_sync.catalog.pointers import ATTRIBUTES, Pointer, attributes, is_named, large_in, pointer_in
 from stac_rucio_sync.errors import FatalError, UsageError
+
+LOG = logging.getLogger(__name__)
 
 BRANCH = "refs/heads/main"
 _FILE, _FOLDER = b"100644", b"40000"
@@ -54,6 +57,7 @@ class GitObjects:
         if not self._repository.is_bare:
             raise UsageError(f"{place} is a git work tree; the catalogue is kept in a bare repository")
         self._place = place
+        self._can_pack = True
         self.at_hand = AtHand()
 
     @classmethod
@@ -139,7 +143,17 @@ class GitObjects:
             yield writing
         finally:
             writing.discard()
-        pack_if_many(self._place)
+        self._pack()
+
+    def _pack(self) -> None:
+        """Put objects together where they are many; what was committed stands, whatever comes of it."""
+        if not self._can_pack:
+            return
+        try:
+            pack_if_many(self._place)
+        except (FatalError, OSError) as error:
+            self._can_pack = False  # the next who opens the repository tries again
+            LOG.warning("the commits stand, but their objects stay as many files as they are: %s", error)
 
     def close(self) -> None:
         """Give back what is held open."""

@@ -1,14 +1,16 @@
 """The job that takes products into the catalogue: each has one fate, and an unchanged version costs a look.
 
-A product is processed before the catalogue is locked, and put in one transaction: it comes whole or leaves no trace.
+Products are processed before the catalogue is locked, and put in a transaction, alone or some together: each comes
+whole or leaves no trace.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -89,7 +91,7 @@ class _Put(NamedTuple):
 
 
 class _ProductError(Exception):
-    """A product cannot be ingested."""
+    """A product cannot be ingested; nothing of it is in the draft."""
 
 
 class Ingest:
@@ -107,7 +109,9 @@ class Ingest:
     assets
         What becomes of the files of assets: ``link``, ``copy``, ``lfs``, ``upload`` (see `asset_files.AssetsMode`).
     one_commit
-        All products in one commit, and none of them if one fails; otherwise each is a commit of its own.
+        All products in one commit, and none of them if one fails.
+    together
+        Otherwise: so many products in a commit, and those that fail leave the others alone.
     dry_run
         Tell what would become of each, and change nothing.
     message
@@ -129,8 +133,9 @@ class Ingest:
 
     def __init__(  # noqa: PLR0913 - what a command can say
         self, repository: Repository, processor: Processor, *, parent: str | None = None, assets: str = "link",
-        one_commit: bool = False, dry_run: bool = False, message: str | None = None, author: str = AUTHOR,
-        wait: float = 600.0, on_fate: Callable[[ProductFate], None] | None = None, in_lake: Lookup | None = None,
+        one_commit: bool = False, together: int = 1, dry_run: bool = False, message: str | None = None,
+        author: str = AUTHOR, wait: float = 600.0, on_fate: Callable[[ProductFate], None] | None = None,
+        in_lake: Lookup | None = None,
     ) -> None:  # fmt: skip
         self._repository = repository
         self._processor = processor
@@ -138,6 +143,7 @@ class Ingest:
         self._assets = checked_mode(assets, in_lake)
         self._in_lake = in_lake if self._assets == "upload" else None
         self._one_commit = one_commit
+        self._together = together
         self._dry_run = dry_run
         self._message = message
         self._author = author
@@ -159,24 +165,43 @@ class Ingest:
         if self._one_commit:
             self._run_together(sources)
         else:
-            for product_source in self._discovered(sources):
-                self._run_alone(product_source)
+            found = self._discovered(sources)
+            while batch := list(islice(found, self._together)):
+                with ExitStack() as released:
+                    entered = [released.enter_context(self._processed(one)) for one in batch]
+                    self._run_batch([processed for processed in entered if processed is not None])
         return self._report
 
-    # ------------------------------------------------------------------------------------------------ one by one
+    # ------------------------------------------------------------------------------------------------ some by some
 
-    def _run_alone(self, product_source: str) -> None:
-        with self._processed(product_source) as processed:
-            if processed is None:
-                return
-            try:
-                with self._transaction() as changes:
-                    put = self._put(changes, processed)
-                    number = self._commit(changes, f"Ingest {processed.id}")
-            except (ItemError, UsageError) as error:
-                self._tell(ProductFate(product_source, processed.id, "failed", reason=str(error)))
-                return
-            self._tell(ProductFate(product_source, processed.id, put.fate, put.path, number, None, put.remarks))
+    def _run_batch(self, batch: Sequence[_Processed]) -> None:
+        """Commit products together; where one fails and leaves something in the draft, each by itself."""
+        if not batch:
+            return
+        fates: list[ProductFate] = []
+        number = None
+        try:
+            with self._transaction() as changes:
+                fates = [self._fate_of(changes, processed) for processed in batch]
+                put = [fate for fate in fates if fate.fate not in _BAD]
+                if put:
+                    number = self._commit(changes, f"Ingest {_named(put)}")
+        except (ItemError, UsageError) as error:
+            if len(batch) == 1:
+                self._tell(ProductFate(batch[0].source, batch[0].id, "failed", reason=str(error)))
+            for processed in batch if len(batch) > 1 else ():
+                self._run_batch([processed])
+            return
+        for fate in fates:
+            self._tell(fate if fate.fate in _BAD else replace(fate, commit=number))
+
+    def _fate_of(self, changes: Transaction, processed: _Processed) -> ProductFate:
+        """Put a product; what it raises has left something in the draft."""
+        try:
+            put = self._put(changes, processed)
+        except _ProductError as error:
+            return ProductFate(processed.source, processed.id, "failed", reason=str(error))
+        return ProductFate(processed.source, processed.id, put.fate, put.path, None, None, put.remarks)
 
     # ------------------------------------------------------------------------------------------------ together
 
@@ -189,20 +214,22 @@ class Ingest:
                     if processed is None:
                         continue
                     try:
-                        put = self._put(changes, processed)
+                        fate = self._fate_of(changes, processed)
                     except (ItemError, UsageError) as error:
                         # What it has left in the draft goes with all the rest; others may tell of failures, too.
-                        self._tell(ProductFate(product_source, processed.id, "failed", reason=str(error)))
-                        continue
-                    done.append(ProductFate(product_source, processed.id, put.fate, put.path, None, None, put.remarks))
+                        fate = ProductFate(product_source, processed.id, "failed", reason=str(error))
+                    if fate.fate in _BAD:
+                        self._tell(fate)
+                    else:
+                        done.append(fate)
             has_failed = not self._report.is_clean
             if not has_failed:
-                number = self._commit(changes, f"Ingest {len(done)} products")
+                number = self._commit(changes, f"Ingest {_named(done)}")
         for fate in done:
             self._tell(
                 ProductFate(fate.source, fate.id, "withdrawn", reason="another product of the commit failed")
                 if has_failed
-                else ProductFate(fate.source, fate.id, fate.fate, fate.path, number, None, fate.remarks)
+                else replace(fate, commit=number)
             )
 
     # ------------------------------------------------------------------------------------------------ steps
@@ -297,7 +324,10 @@ class Ingest:
             key = key_of(stac) or key
         # No files lie beside a collection that is put by itself: the folder is its members'.
         mode, in_lake = (self._assets, self._in_lake) if is_item else ("link", None)
-        taken = gathered(stac, file.parent, mode, changes.writing, also=[folder], in_lake=in_lake)
+        try:
+            taken = gathered(stac, file.parent, mode, changes.writing, also=[folder], in_lake=in_lake)
+        except ItemError as error:
+            raise _ProductError(str(error)) from error
         if is_item:
             fate = changes.put_item(taken.stac, parent=self._parent, assets=taken.assets)
         else:
@@ -325,6 +355,10 @@ class Ingest:
         self._report.take(fate)
         if self._on_fate is not None:
             self._on_fate(fate)
+
+
+def _named(products: Sequence[ProductFate]) -> str:
+    return str(products[0].id) if len(products) == 1 else f"{len(products)} products"
 
 
 def _parent_path(repository: Repository, parent: str) -> str:

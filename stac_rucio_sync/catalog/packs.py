@@ -28,24 +28,30 @@ _LEVEL = 1
 
 _MANY_LOOSE = 20_000
 _FOLDERS_OF_LOOSE = 256
+_MANY_PACKS = 50
 
 
 def pack_if_many(git_dir: Path) -> None:
-    """Put loose objects into a pack where they have become very many: each is a file, and takes a block of the disk.
+    """Put objects together where loose ones or packs have become very many: each is a file that readers look into.
+
+    Packs are joined so that each is at least twice the next: large ones are not written anew for a few objects more.
 
     Raises
     ------
     FatalError
         Git cannot; what is committed is committed.
     """
-    one_of_the_folders = git_dir / "objects" / "17"  # names are digests: all folders hold about as many
-    if not one_of_the_folders.is_dir():
+    if not _are_many(git_dir / "objects"):
         return
-    if len(list(one_of_the_folders.iterdir())) * _FOLDERS_OF_LOOSE <= _MANY_LOOSE:
-        return
-    done = run_git("--git-dir", str(git_dir), "repack", "-d", "-q")
+    done = run_git("--git-dir", str(git_dir), "repack", "--geometric=2", "-d", "-q")
     if done.returncode != 0:
-        raise FatalError(f"git cannot pack the objects of {git_dir}: {done.stderr.decode(errors='replace')}")
+        raise FatalError(f"git cannot pack the objects of {git_dir}: {done.stderr.decode(errors='replace').strip()}")
+
+
+def _are_many(objects: Path) -> bool:
+    one_of_the_folders = objects / "17"  # names are digests: all folders hold about as many
+    loose = len(list(one_of_the_folders.iterdir())) * _FOLDERS_OF_LOOSE if one_of_the_folders.is_dir() else 0
+    return loose > _MANY_LOOSE or len(list((objects / "pack").glob("*.pack"))) > _MANY_PACKS
 
 
 class _Packed(NamedTuple):

@@ -104,6 +104,49 @@ def test_very_many_loose_objects_are_packed_on_the_way(tmp_path: Path, monkeypat
             assert reader.head().stac("catalog.json")["id"] == "catalog"
         assert min(loose[20:]) < max(loose)
         assert len(everything(reader)) == len(everything(repository))
+    fsck(place)
+
+
+def test_very_many_packs_are_joined_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packs, "_MANY_PACKS", 4)
+    monkeypatch.setattr(packs, "LOOSE_OBJECTS", 3)  # nearly every commit is a pack
+    place = tmp_path / "r"
+    with Repository.create(place) as repository, Repository(place) as reader:
+        for number in range(20):
+            with transaction(repository) as changes:
+                changes.put_item(item(f"i{number}"))
+                changes.commit(f"i{number}")
+            assert len(list((place / "objects/pack").glob("*.pack"))) <= 5
+            assert reader.head().find(f"i{number}")
+        assert len(everything(reader)) == len(everything(repository))
+    fsck(place)
+
+
+def test_what_cannot_be_packed_is_committed_and_the_next_who_opens_it_packs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error after the commit must not be taken for one of the commit."""
+    place = tmp_path / "r"
+    monkeypatch.setattr(packs, "_MANY_LOOSE", -1)
+    with Repository.create(place) as repository, monkeypatch.context() as without_git:
+        without_git.setenv("PATH", str(tmp_path))
+        for number in range(2):
+            with transaction(repository) as changes:
+                changes.put_item(item(f"i{number}"))
+                assert changes.commit(f"i{number}") is not None
+        assert repository.head().find("i1")
+    (said,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert "the commits stand" in said.getMessage()
+    with Repository(place) as repository:
+        with transaction(repository) as changes:
+            changes.put_item(item("i2"))
+            changes.commit("i2")
+        assert not list((place / "objects").glob("??/*"))
+        assert all(repository.head().find(f"i{number}") for number in range(3))
+    fsck(place)
+
+
+def fsck(place: Path) -> None:
     said = subprocess.run(
         ["git", "-C", place, "fsck", "--full", "--strict"], capture_output=True, text=True, check=True
     )

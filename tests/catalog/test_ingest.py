@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +19,7 @@ from stac_rucio_sync.catalog.ingest import Ingest, IngestReport, ProductFate
 from stac_rucio_sync.catalog.processors import processor, processors
 from stac_rucio_sync.catalog.pruning import Prune
 from stac_rucio_sync.catalog.repository import Repository
+from stac_rucio_sync.catalog.restrictions import restrict
 from stac_rucio_sync.errors import UsageError
 from tests.catalog.examples import collection, item
 from tests.catalog.test_grafting import exported, files_of, survey
@@ -166,6 +170,75 @@ def test_each_failure_is_told_and_the_others_come_in(repository: Repository, tmp
     assert reasons.keys() == {"b.json", "c.json", "d.json", "nothing"}
     assert "too: one would replace the other" in reasons["d.json"]
     assert report.commits == 1
+
+
+def test_products_come_in_together_and_one_that_fails_leaves_the_others_alone(
+    repository: Repository, tmp_path: Path
+) -> None:
+    for name in "abcde":
+        write(tmp_path / f"in/{name}.json", item(name))
+    write(tmp_path / "in/c.json", item("c") | {"assets": {"image": {"href": "gone.fits"}}})
+    told = fates(repository, tmp_path / "in", assets="copy", together=4)
+    assert [(one.id, one.fate, one.commit) for one in told] == [
+        ("fields/a", "added", 2),
+        ("fields/b", "added", 2),
+        ("fields/c", "failed", None),
+        ("fields/d", "added", 2),
+        ("fields/e", "added", 3),
+    ]
+    assert "there is no file gone.fits" in (told[2].reason or "")
+    assert repository.head().commit.message == "Ingest fields/e"
+    again = {one.id: one.fate for one in fates(repository, tmp_path / "in", together=4)}
+    assert again == dict.fromkeys(again, "unchanged") | {"fields/c": "added"}
+
+
+def test_one_that_cannot_be_taken_back_alone_has_the_others_come_one_by_one(
+    repository: Repository, tmp_path: Path
+) -> None:
+    write(tmp_path / "in/b.json", item("b"))
+    ingest(repository, tmp_path / "in")
+    for name in "abc":
+        write(tmp_path / f"in/{name}.json", item(name, gsd=2.0))
+    restrict(repository.place, ["ingest"])
+    told = fates(repository, tmp_path / "in", together=10)
+    assert [(one.id, one.fate, one.commit) for one in told] == [
+        ("fields/a", "added", 3),
+        ("fields/b", "failed", None),
+        ("fields/c", "added", 4),
+    ]
+    assert "gsd" not in stored(repository, "b")["properties"]
+
+
+def test_a_run_that_is_killed_has_whole_commits_and_the_next_one_goes_on(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = PLUG_IN.format(version="1", folder=str(tmp_path))
+    kill = f"""
+    import os, signal
+    if product_source == "e" and not os.path.exists({str(tmp_path / "killed")!r}):
+        open({str(tmp_path / "killed")!r}, "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+    at = text.index("    path = ")
+    (tmp_path / "stac_processor_deadly.py").write_text(text[:at] + kill.lstrip("\n") + text[at:])
+    program = f"""
+from pathlib import Path
+from stac_rucio_sync.catalog.ingest import Ingest
+from stac_rucio_sync.catalog.processors import processor
+from stac_rucio_sync.catalog.repository import Repository
+with Repository(Path({str(repository.place)!r})) as repository:
+    Ingest(repository, processor("deadly"), together=3).run(["a+b+c+d+e+f"])
+"""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    died = subprocess.run([sys.executable, "-c", program], env=environment, check=False, timeout=60)
+    assert died.returncode == -signal.SIGKILL
+    with Repository(repository.place) as reopened:
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, "stac_processor_deadly", raising=False)
+        assert [bool(reopened.head().find(name)) for name in "abcdef"] == [True] * 3 + [False] * 3
+        told = fates(reopened, "a+b+c+d+e+f", name="deadly", together=3)
+        assert [one.fate for one in told] == ["unchanged"] * 3 + ["added"] * 3
+        assert {one.commit for one in told[3:]} == {3}
 
 
 def test_one_commit_is_all_or_nothing(repository: Repository, tmp_path: Path) -> None:

@@ -99,6 +99,7 @@ def test_files_on_disk_are_found_by_tap_and_read_from_the_nearest_copy(bench: Be
 
     assert (code, report["files"], report["present"], report["uploaded"]) == (0, 3, 1, 2), report
     assert (report["catalog"]["counts"], report["sync"]["added"], report["sync"]["files"]) == ({"added": 2}, 2, 2)
+    assert report["catalog"]["commits"] == 1
     told = {
         Path(line["path"]).name: line
         for line in map(json.loads, (bench.folder / "report.jsonl").read_text().splitlines())
