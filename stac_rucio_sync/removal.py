@@ -8,10 +8,10 @@ crash anywhere leaves a note behind, and the next removal of this source goes on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 
 from stac_rucio_sync.mapping.identifiers import container_did
 from stac_rucio_sync.model import Gone, ItemKey, Kept, Removable, Report
+from stac_rucio_sync.parts import in_parts
 from stac_rucio_sync.plan import Action, Sign, name_of
 from stac_rucio_sync.seen import ItemKeys, Seen
 from stac_rucio_sync.settings import Settings
@@ -99,7 +99,7 @@ class Removal:
         """Note what the source does not have of all that is recorded, and what an earlier removal left half done."""
         recorded = self._tables.items_of_source(self._report.source)
         gone = recorded if lacking is None else lacking(recorded)
-        for keys in _batches(gone, self._settings.sync.batch_items):
+        for keys in in_parts(gone, self._settings.sync.batch_items):
             self._gone.put(seen.missing(keys))
         if not self._report.dry_run:
             self._gone.put(seen.missing(self._tables.removals.pending(self._report.source)))
@@ -143,9 +143,3 @@ def actions(removable: Removable) -> Iterator[Action]:
         yield Action(Sign.REMOVE, "replica", f"{did} at {rse}")
     for kept in removable.kept:
         yield Action(Sign.SAME, "dataset" if kept.did == gone.did else "file", str(kept.did), f"kept: {kept.reason}")
-
-
-def _batches(keys: Iterable[ItemKey], size: int) -> Iterator[list[ItemKey]]:
-    rest = iter(keys)
-    while batch := list(islice(rest, size)):
-        yield batch

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from itertools import islice
-from typing import TypeVar
 
 from stac_rucio_sync.audit import (
     lake_differences,
@@ -27,6 +25,7 @@ from stac_rucio_sync.errors import ItemError, RefusedError
 from stac_rucio_sync.mapping.fingerprint import fingerprint, settings_digest
 from stac_rucio_sync.mapping.item import item_key
 from stac_rucio_sync.model import Change, Did, Fate, Found, ItemBroken, ItemKey, ItemRead, Wanted
+from stac_rucio_sync.parts import in_parts
 from stac_rucio_sync.plan import Action, Sign, name_of
 from stac_rucio_sync.seen import Contents, Seen
 from stac_rucio_sync.settings import Settings
@@ -39,9 +38,7 @@ from stac_rucio_sync.stores.rucio import RucioStore
 from stac_rucio_sync.stores.rucio_audit import HeldItem, RucioAudit
 from stac_rucio_sync.verdict import VerifyReport
 
-T = TypeVar("T")
-
-_CHUNK = 1000
+_PART = 1000
 _TAKEN_BACK = {
     Fate.UNCHANGED: (Sign.SAME, "item"),
     Fate.CHANGED: (Sign.CHANGE, "item"),
@@ -149,8 +146,7 @@ class VerifyJob:
 
     def _pass(self) -> None:
         reading = self.source.read(None)
-        changes = iter(reading)
-        while batch := list(islice(changes, self.settings.sync.batch_items)):
+        for batch in in_parts(reading, self.settings.sync.batch_items):
             self._batch(batch)
             if self.options.on_progress:
                 self.options.on_progress(self.report, reading.fraction())
@@ -318,18 +314,18 @@ class VerifyJob:
 
     def _leftovers(self) -> None:
         """Tell what no item wants: only after a complete read, when every item was met."""
-        for keys in _chunks(self.tables.items_of_source(self.source.name)):
+        for keys in in_parts(self.tables.items_of_source(self.source.name), _PART):
             for key in self._seen.missing(keys):
                 self._tell(
                     Action(Sign.REMOVE, "item", name_of(key), "no longer in the source: sync --delete removes it")
                 )
                 self.report.remaining += self.options.repair
-        for rows in _chunks(self.rows.foreign(by_trigger=self._by_trigger)):
+        for rows in in_parts(self.rows.foreign(by_trigger=self._by_trigger), _PART):
             for row in rows:
                 self._tell(row_action(row, "no item accounts for it"))
             if self.options.repair:
                 self.rows.delete_foreign(rows)
-        for pairs in _chunks(self._contents.unmet()):
+        for pairs in in_parts(self._contents.unmet(), _PART):
             self._foreign_datasets(pairs)
 
     def _foreign_datasets(self, pairs: Sequence[tuple[Did, Did]]) -> None:
@@ -355,9 +351,3 @@ class VerifyJob:
     def _show(self, action: Action) -> None:
         if self.options.on_action:
             self.options.on_action(action)
-
-
-def _chunks(rows: Iterable[T]) -> Iterator[list[T]]:
-    rest = iter(rows)
-    while chunk := list(islice(rest, _CHUNK)):
-        yield chunk

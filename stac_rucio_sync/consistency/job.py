@@ -7,10 +7,9 @@ each difference is looked at once more (`examining`). Nothing is written unless 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Final, TypeVar
+from typing import Final
 
 from stac_rucio_sync.consistency.comparison import finding_of_stray
 from stac_rucio_sync.consistency.examining import Examiner, Subject
@@ -20,10 +19,9 @@ from stac_rucio_sync.consistency.shelf import Shelf
 from stac_rucio_sync.errors import UsageError
 from stac_rucio_sync.model import Did
 from stac_rucio_sync.model.storage import RseReplica, StoredFile
+from stac_rucio_sync.parts import in_parts
 from stac_rucio_sync.plan import Action
 from stac_rucio_sync.stores.rucio_consistency import RucioConsistency
-
-T = TypeVar("T")
 
 BATCH: Final = 1000
 """Files a call to Rucio."""
@@ -127,7 +125,7 @@ class StorageAudit:
 
     def _shelve(self, subject: Subject, files: Iterable[StoredFile]) -> None:
         done = 0
-        for chunk in _chunks(files):
+        for chunk in in_parts(files, BATCH):
             self._shelf.put_files(subject.rse, chunk)
             done += len(chunk)
             self._progress(f"files of {subject.rse}", done, None)
@@ -187,7 +185,7 @@ class StorageAudit:
             return
         subject.report.listed = True
         done = 0
-        for files in _chunks(self._shelf.unmet(subject.rse)):
+        for files in in_parts(self._shelf.unmet(subject.rse), BATCH):
             findings = []
             for file, fate in self._examiner.strays(subject, files):
                 subject.report.counts[fate] += 1
@@ -213,9 +211,3 @@ class StorageAudit:
     def _progress(self, what: str, done: int, everything: int | None) -> None:
         if self._options.on_progress is not None:
             self._options.on_progress(what, done, everything)
-
-
-def _chunks(rows: Iterable[T]) -> Iterator[list[T]]:
-    rest = iter(rows)
-    while chunk := list(islice(rest, BATCH)):
-        yield chunk

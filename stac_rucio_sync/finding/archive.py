@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -17,6 +16,7 @@ from stac_rucio_sync.finding.copies import Checks, Copy, Nearest
 from stac_rucio_sync.http import Http
 from stac_rucio_sync.mapping.identifiers import decode, did_of_publisher_did
 from stac_rucio_sync.model import ItemKey
+from stac_rucio_sync.parts import in_parts
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -98,7 +98,7 @@ class Archive:
                 collection = str(properties.get("obs_collection") or key.collection)
                 named.setdefault(collection, {}).setdefault(str(properties.get("obs_id") or key.id), []).append(key)
         for collection, by_id in named.items():
-            for part in _parts(by_id):
+            for part in in_parts(by_id, AT_ONCE):
                 where = f"obs_collection = {_quoted(collection)} AND obs_id IN {_listed(part)}"
                 query = f"SELECT obs_publisher_did, obs_id FROM ivoa.obscore WHERE {where}"  # noqa: S608 - quoted
                 for row in self._tap(query, _MANY):
@@ -130,7 +130,7 @@ class Archive:
         from pyvo.dal.exceptions import DALAccessError, DALQueryError  # noqa: PLC0415 - as above
 
         copies: list[Copy] = []
-        for part in _parts(ids):
+        for part in in_parts(ids, AT_ONCE):
             query = DatalinkQuery(f"{self.url}/datalink/links", **place)
             query["ID"] = part
             try:
@@ -147,7 +147,7 @@ class Archive:
     def checks(self, ids: Sequence[str]) -> dict[tuple[str, str], Checks]:
         """Return the files of data products by product and asset: their DIDs, sizes and checksums."""
         checks: dict[tuple[str, str], Checks] = {}
-        for part in _parts(ids):
+        for part in in_parts(ids, AT_ONCE):
             columns = "obs_publisher_did, asset, scope, name, bytes, adler32, md5"
             where = f"obs_publisher_did IN {_listed(part)}"
             table = self._tap(f"SELECT {columns} FROM lake.file WHERE {where}", _MANY)  # noqa: S608 - quoted
@@ -214,12 +214,6 @@ def _item_of(publisher_did: str, candidates: Sequence[ItemKey]) -> ItemKey | Non
     if decoded is None:  # a shortened name
         return candidates[0] if len(candidates) == 1 else None
     return next((key for key in candidates if key == (decoded.collection, decoded.item)), None)
-
-
-def _parts(ids: Iterable[str]) -> Iterator[list[str]]:
-    rest = iter(ids)
-    while part := list(islice(rest, AT_ONCE)):
-        yield part
 
 
 def _listed(texts: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ from itertools import islice
 from stac_rucio_sync.errors import RefusedError
 from stac_rucio_sync.model import Did, JsonObject
 from stac_rucio_sync.model.rules import LakeFile, Quota, Rule, RuleWish
+from stac_rucio_sync.parts import in_parts
 from stac_rucio_sync.replication.choice import Asked, Choice, asked_batches
 from stac_rucio_sync.replication.holdings import Holdings
 from stac_rucio_sync.replication.registering import Registrar
@@ -259,8 +260,7 @@ class RequestJob:
         there = [did for did in targets if did in self._known]
         failed = {} if self._request.dry_run else self._renew(there)
         if not self._request.dry_run:
-            pending = iter(new)
-            while call := list(islice(pending, RULES_PER_CALL)):
+            for call in in_parts(new, RULES_PER_CALL):
                 failed |= self._make(call)
         self.report.rules_there += len(there)
         fates: dict[Did, ItemFate] = {}

@@ -9,12 +9,12 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import islice
 
 import orjson
 
 from stac_rucio_sync.errors import FatalError, RefusedError
 from stac_rucio_sync.model import Did, Found, Registered, Rse, Wanted
+from stac_rucio_sync.parts import in_parts
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.stores.origins import OriginRses
 from stac_rucio_sync.stores.refusals import DeniedError, ExistsError, MissingError
@@ -209,7 +209,7 @@ class RucioStore:
         attachments = [
             {**did_json(parent), "dids": [did_json(child) for child in part]}
             for parent, children in content.items()
-            for part in _parts(children)
+            for part in in_parts(children, DIDS_PER_CALL)
         ]
         for call in in_calls(attachments, weight=lambda attachment: len(attachment["dids"])):
             self._calls.send("attach_dids_to_dids", call, ignore_duplicate=True)
@@ -295,9 +295,3 @@ class RucioStore:
 
 def _names_other_scopes(wanted: Wanted) -> bool:
     return any(file.did.scope != wanted.did.scope for file in wanted.files)
-
-
-def _parts(children: Iterable[Did]) -> Iterable[list[Did]]:
-    rest = iter(children)
-    while part := list(islice(rest, DIDS_PER_CALL)):
-        yield part

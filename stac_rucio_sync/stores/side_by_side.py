@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from queue import Full, Queue
 from typing import Final, Generic, TypeVar
+
+from stac_rucio_sync.parts import in_parts
 
 Found = TypeVar("Found")
 
 Listed = tuple[str | None, Found | None]
 """A folder that is to be listed, too, or what was found."""
 
-_CHUNK: Final = 500
+_PART: Final = 500
 _LISTENING_SECONDS: Final = 0.1
 _PATIENCE_SECONDS: Final = 5.0
 """How long requests that are under way are waited for when a listing ends early."""
@@ -66,14 +67,13 @@ class _Crew(Generic[Found]):
                 self._dismiss()
 
     def _list(self, folder: str) -> None:
-        rest = iter(self._listed(folder))
-        while chunk := list(islice(rest, _CHUNK)):
-            for more, _ in chunk:
+        for part in in_parts(self._listed(folder), _PART):
+            for more, _ in part:
                 if more is not None:
                     with self._counting:
                         self._open += 1
                     self._waiting.put(more)
-            found = [one for _, one in chunk if one is not None]
+            found = [one for _, one in part if one is not None]
             if found and not self._give(found):
                 return
 
