@@ -31,6 +31,9 @@ FOLDER = "demo"
 SERVER_START = 20.0
 """Seconds."""
 ROWS_SHOWN = 5
+WHERE_THE_BYTES_ARE = (
+    "SELECT TOP 5 obs_title, asset, rse, site FROM ivoa.obscore JOIN lake.replica USING (obs_publisher_did)"
+)
 
 
 @dataclass
@@ -84,7 +87,7 @@ class Walk:
         self.terminal.step("Download by identifier, from whichever site Rucio chooses")
         self.facts["download"] = download(self.terminal, files)
         self.facts["seconds"] = round(time.monotonic() - began, 1)
-        self.show_ways_on(lake)
+        self.show_ways_on(lake, catalogue)
 
     # --------------------------------------------------------------------------------------------------- the lake
 
@@ -183,19 +186,21 @@ class Walk:
         check(answered == wanted, f"{question.title} The tables and the files differ on: {wrong}")
         return answered
 
-    def show_ways_on(self, lake: dict[str, Any]) -> None:
-        """Say what to type next."""
+    def show_ways_on(self, lake: dict[str, Any], catalogue: Catalogue) -> None:
+        """Say what to type next: the README says what comes of it."""
         self.terminal.head(f"All done and checked in {self.facts['seconds']} s. The lake stays up; go on with")
         if shutil.which("stac-rucio-sync") is None:
             self.terminal.show_command(f"export PATH={Path(program('stac-rucio-sync')).parent}:$PATH")
-        for arguments in (
-            ["status"],
-            ["watch"],
-            ["sync", f"{self.facts['catalogue']}/catalog.json", "--name", "crawled", "--dry-run"],
-            ["lake", "status"],
-            ["lake", "down"],
+        site = lake["rses"][RSE]["site"]
+        for command in (
+            shlex.join(self.ours("status")),
+            shlex.join(self.ours("serve")) + " &",
+            f'stac-rucio-sync query "{WHERE_THE_BYTES_ARE}"',
+            shlex.join(self.ours("explain", self.facts["download"]["did"], "--site", site)),
+            shlex.join(("rustac", "serve", str(catalogue.ndjson), "--create-collections")) + " &",
+            shlex.join(self.ours("lake", "down")),
         ):
-            self.terminal.show_command(shlex.join(self.ours(*arguments)))
+            self.terminal.show_command(command)
         self.terminal.say(f"SQL: the URLs of the database are in {lake['settings']}")
         self.terminal.say(f"Rucio: RUCIO_CONFIG={lake['accounts'][ACCOUNT]} rucio whoami")
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import psycopg
 import pytest
 
 from tests.conftest import RunningLake
+from tests.e2e.annotated import free_port, serving
 
 ITEMS = 40
 TIME_LIMIT = 200
+README = Path(__file__).parents[2] / "README.md"
 
 
 def run_demo(lake: RunningLake) -> dict[str, Any]:
@@ -123,6 +128,42 @@ def test_the_api_server_of_the_demo_is_gone(first: dict[str, Any]) -> None:
     file = next(word for word in started.split() if word.endswith(".ndjson"))
     running = [path for path in Path("/proc").glob("[0-9]*/cmdline") if file.encode() in _read_or_nothing(path)]
     assert not running
+
+
+def test_who_follows_the_readme_gets_a_tap_answer_the_nearest_replica_and_an_annotated_search(
+    first: dict[str, Any], lake: RunningLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the README says to type after the demo, as it stands there, but for the ports."""
+    port, api_port = free_port(), free_port()
+    variables = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "STAC_RUCIO_SYNC_LAKE_HOME": str(lake.home),
+        "STAC_RUCIO_SYNC_SERVICES__PORT": str(port),
+        "STAC_RUCIO_SYNC_SERVICES__BASE_URL": f"http://127.0.0.1:{port}",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    with serving(typed("stac-rucio-sync serve", lake), port, tmp_path / "serve.log"):
+        assert first["rule"]["rse"] in said(typed("stac-rucio-sync query", lake))
+    nearest = said(typed("stac-rucio-sync explain", lake)).partition("1. ")[2]
+    assert nearest.startswith(" VIENNA-DISK: at the client's site")
+    api = [*typed(r"rustac serve \$demo", lake), "--addr", f"127.0.0.1:{api_port}"]
+    with serving(api, api_port, tmp_path / "rustac.log") as url:
+        program = dedent(README.read_text().split("```python\n")[1].split("```")[0])
+        search = said([sys.executable, "-c", program.replace("http://127.0.0.1:7822", url)])
+    copies = [line.split()[:2] for line in search.splitlines()]
+    assert len(copies) == 4  # two cubes, each at its origin and at the rule's site
+    assert [rse for _, rse in copies[::2]] == [first["rule"]["rse"]] * 2
+
+
+def typed(beginning: str, lake: RunningLake) -> list[str]:
+    (line,) = re.findall(rf"^ *\$ ({beginning}.*?)(?: &)?$", README.read_text(), re.MULTILINE)
+    return shlex.split(line.replace("$demo", f"{lake.facts['origin_dir']}/demo"))
+
+
+def said(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
 def _read_or_nothing(path: Path) -> bytes:
