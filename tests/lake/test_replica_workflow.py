@@ -184,6 +184,24 @@ def test_the_submitter_reads_the_destination_as_it_is_when_the_file_is_sent(work
     assert files_below(elsewhere) == {"/07/7c/user.jdoe/test.file.1": example}
 
 
+def test_what_a_rule_brought_counts_for_the_quota(workflow: Workflow, scope: str) -> None:
+    rse, _ = workflow.add_rse()
+    first, second = Did(scope, "first"), Did(scope, "second")
+    for did in (first, second):
+        workflow.add_file(did, bytes(60_000))
+    workflow.root.do("POST", f"accounts/root/limits/local/{rse}", {"bytes": 100_000})
+    workflow.root.wait_for_rule(workflow.root.add_rule(*first, rse), "OK")
+
+    def usage() -> tuple[int, int]:
+        told = json.loads(workflow.root.do("GET", f"accounts/root/usage/local/{rse}").text)
+        return told["files"], told["bytes"]
+
+    wait_until(lambda: usage() == (1, 60_000))
+    wish = {"dids": [second._asdict()], "copies": 1, "rse_expression": rse, "account": "root"}
+    refused = workflow.root.ask("POST", "rules", wish | {"grouping": "DATASET", "locked": False, "lifetime": None})
+    assert (refused.status_code, refused.headers["ExceptionClass"]) == (409, "InsufficientAccountLimit")
+
+
 EXAMPLES = {
     "documented_hash": "/07/7c/user.jdoe/test.file.1",
     "hash": "/user/jdoe/07/7c/test.file.1",

@@ -27,6 +27,8 @@ from dogpile.cache import make_region
 from rucio.common.config import config_get
 from rucio.core import heartbeat
 from rucio.core.rse import list_rses
+from rucio.daemons.abacus import account as account_usage
+from rucio.daemons.abacus import rse as rse_usage
 from rucio.daemons.common import run_daemon
 from rucio.daemons.conveyor.finisher import finisher
 from rucio.daemons.conveyor.poller import poller
@@ -65,6 +67,8 @@ _RARE_WORK = """
 SELECT EXISTS (SELECT 1 FROM dev.rules WHERE state = 'S') AS repairer,
        EXISTS (SELECT 1 FROM dev.dids WHERE expired_at < now() AT TIME ZONE 'UTC') AS undertaker,
        EXISTS (SELECT 1 FROM dev.replicas WHERE tombstone < now() AT TIME ZONE 'UTC') AS reaper,
+       EXISTS (SELECT 1 FROM dev.updated_account_counters) AS account_usage,
+       EXISTS (SELECT 1 FROM dev.updated_rse_counters) AS rse_usage,
        EXISTS (SELECT 1 FROM dev.messages) AS hermes
 """
 _EVENTS = "SELECT EXISTS (SELECT 1 FROM dev.messages) AS hermes"
@@ -167,6 +171,9 @@ def daemons() -> dict[str, Callable[[], None]]:
         "finisher": run_finisher,
         "undertaker": functools.partial(once, "undertaker", undertaker.run_once, paused_dids={}, chunk_size=100),
         "reaper": run_reaper,
+        # What accounts and RSEs hold: without it no quota is ever used up.
+        "account_usage": functools.partial(once, "abacus-account", account_usage.run_once),
+        "rse_usage": functools.partial(once, "abacus-rse", rse_usage.run_once),
         "hermes": run_hermes,
     }
 
