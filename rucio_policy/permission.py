@@ -8,7 +8,9 @@ account may
 - add RSEs, and set up an RSE that is an origin or that is still blank (no protocol, no replica): attributes,
   protocols, limits, properties, and its distances to and from any RSE;
 - add, delete and update replicas at origin RSEs, and nowhere else, also while those are closed for writing (which
-  keeps rules from choosing them as a destination).
+  keeps rules from choosing them as a destination);
+- export what RSEs say of themselves and how far they are declared from each other: every account may read all of it,
+  but by a call for each RSE and one for each pair of them.
 
 What an ingest account may do with DIDs of its own scopes (add, attach, detach, metadata) is Rucio's generic rule for
 every owner of a scope.
@@ -92,6 +94,11 @@ def may_set_distance(issuer: InternalAccount, kwargs: dict[str, Any], session: S
     return False
 
 
+def may_export(issuer: InternalAccount, kwargs: dict[str, Any], session: Session) -> bool:
+    """Allow by one call what is read by many."""
+    return True
+
+
 def may_end_rule(issuer: InternalAccount, kwargs: dict[str, Any], session: Session) -> bool:
     """Allow the end of the account's own rules; nothing else of a rule is changed by this."""
     if not {"lifetime", "purge_replicas"}.issuperset(kwargs.get("options", ())):
@@ -133,6 +140,7 @@ INGEST_PERMISSIONS: dict[str, Callable[[InternalAccount, dict[str, Any], Session
     "update_replicas_states": may_use_replicas,
     "declare_bad_file_replicas": may_use_replicas,
     "skip_availability_check": may_use_replicas,
+    "export": may_export,
 }
 
 

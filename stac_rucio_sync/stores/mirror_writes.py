@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -65,18 +64,11 @@ _DROP_RSES = """
     WITH gone AS (DELETE FROM lake.rse WHERE rse <> ALL(%(rses)s))
     DELETE FROM lake.rse_distance WHERE source <> ALL(%(rses)s) OR destination <> ALL(%(rses)s)
 """
+_DISTANCES_FROM = "SELECT source, destination, distance FROM lake.rse_distance WHERE source = ANY(%s::text[])"
 _DROP_DISTANCES = """
     DELETE FROM lake.rse_distance t USING unnest(%s::text[], %s::text[]) AS k(source, destination)
     WHERE (t.source, t.destination) = (k.source, k.destination)
 """
-
-
-@dataclass(slots=True)
-class MirroredRses:
-    """What the tables say of RSEs."""
-
-    rses: dict[str, Rse] = field(default_factory=dict)
-    distances: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
 class MirrorWrites:
@@ -229,12 +221,18 @@ class MirrorWrites:
 
     # ------------------------------------------------------------------------------------------------------- RSEs
 
-    def rses(self) -> MirroredRses:
-        """Return what the tables say of RSEs and distances."""
+    def rses(self) -> dict[str, Rse]:
+        """Return what the tables say of RSEs."""
         columns = "rse, deterministic, rse_type, available_read, site, latitude, longitude, origin"
-        rses = {row[0]: Rse(*row) for row in self._rows(f"SELECT {columns} FROM lake.rse")}  # noqa: S608 - constants above
-        rows = self._rows("SELECT source, destination, distance FROM lake.rse_distance")
-        return MirroredRses(rses, {(source, destination): distance for source, destination, distance in rows})
+        return {row[0]: Rse(*row) for row in self._rows(f"SELECT {columns} FROM lake.rse")}  # noqa: S608 - constants above
+
+    def distances(self, sources: Collection[str] | None = None) -> dict[tuple[str, str], int]:
+        """Return what the tables say of distances: of those from some RSEs, or of all."""
+        if sources is None:
+            rows = self._rows("SELECT source, destination, distance FROM lake.rse_distance")
+        else:
+            rows = self._rows(_DISTANCES_FROM, [sorted(sources)]) if sources else []
+        return {(source, destination): distance for source, destination, distance in rows}
 
     def write_rses(self, rses: Iterable[Rse], names: Collection[str]) -> None:
         """Add RSEs, or bring them up to date, and take away those that are not among all the names."""

@@ -50,13 +50,18 @@ def translated(error: psycopg.Error) -> SyncError:
     text = str(error).strip() or type(error).__name__
     if isinstance(error, _FATAL):
         return FatalError(f"the database refuses: {text} (is its schema current? stac-rucio-sync db status)")
-    if isinstance(error, _TRANSIENT):
+    if isinstance(error, _TRANSIENT) or _is_of_libpq(error):
         return TransientError(f"the database does not answer: {text}")
     if isinstance(error, errors.UniqueViolation):
         return RefusedError(f"{error.diag.message_primary}: {error.diag.message_detail}")
     if isinstance(error, _REFUSED):
         return RefusedError(error.diag.message_primary or text)
     return FatalError(f"the database refuses: {text}")
+
+
+def _is_of_libpq(error: psycopg.Error) -> bool:
+    """Tell whether it was not the server that said so: libpq lost the connection, or the thread, in an answer."""
+    return type(error) is psycopg.DatabaseError and error.sqlstate is None
 
 
 def fatal_connection_error(error: psycopg.Error) -> FatalError:
@@ -92,8 +97,12 @@ class Sessions:
 
     def _connect_pooled(self) -> psycopg.Connection[Any]:
         connection = self.connect()
-        connection.execute(_BY_KEY)
-        connection.commit()
+        try:
+            connection.execute(_BY_KEY)
+            connection.commit()
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def close(self) -> None:
@@ -152,6 +161,8 @@ class Sessions:
             return work()
         except psycopg.Error as error:
             raise translated(error) from error
+        except sqlalchemy.exc.TimeoutError as error:
+            raise TransientError(f"the database is busy: no connection of the pool came free ({error})") from error
         except UnicodeEncodeError as error:
             raise RefusedError(f"text that is no Unicode: {error}") from error
         except sqlalchemy.exc.DBAPIError as error:

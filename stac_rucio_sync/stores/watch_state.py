@@ -34,6 +34,14 @@ _TURN_ENDED = """
     UPDATE lake.mirror SET last_full = clock_timestamp(), turn_scope = NULL, turn_name = NULL
 """
 
+_TRY_LOCK = "SELECT pg_try_advisory_lock(%s)"
+_OWN_SESSION = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+_END_SESSION = """
+    WITH own AS MATERIALIZED (SELECT pid FROM pg_stat_activity WHERE (pid, backend_start) = (%s, %s))
+    SELECT FROM own WHERE pg_terminate_backend(pid, 5000)
+"""
+"""Ended by the same role; returns a row when it is gone, after at most 5 seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -76,7 +84,7 @@ class WatchState:
 
     def unwell(self, said: str) -> None:
         """Note that Rucio does not answer, and what it says."""
-        self._note(_UNWELL, [said])
+        self._note(_UNWELL, [said.replace("\x00", " ")])  # which PostgreSQL holds in no text
 
     def event(self) -> None:
         """Note that events came."""
@@ -121,6 +129,8 @@ class WatchLock:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
         self._connection: psycopg.Connection[Any] | None = None
+        self._session: Sequence[Any] = (None, None)
+        """The server's process behind the connection, and when it began."""
 
     def hold(self) -> None:
         """Take the lock, or see that it is still held, and take it again where the server has dropped it.
@@ -135,14 +145,14 @@ class WatchLock:
         if self._connection is not None:
             try:
                 self._connection.execute("SELECT 1")
-            except psycopg.OperationalError:
+            except psycopg.Error:
                 self.release()
             else:
                 return
         connection = self._sessions.call(self._sessions.connect)
         try:
             connection.autocommit = True
-            taken = connection.execute("SELECT pg_try_advisory_lock(%s)", [WATCH_LOCK]).fetchall()[0][0]
+            taken = self._take(connection)
         except psycopg.Error as error:
             connection.close()
             raise translated(error) from error
@@ -150,6 +160,15 @@ class WatchLock:
             connection.close()
             raise UsageError("another watcher of this database is running: one is enough")
         self._connection = connection
+
+    def _take(self, connection: psycopg.Connection[Any]) -> bool:
+        """Take the lock; from our own former session, too, if the server has not noticed that it lost us."""
+        taken: bool = connection.execute(_TRY_LOCK, [WATCH_LOCK]).fetchall()[0][0]
+        if not taken and connection.execute(_END_SESSION, self._session).fetchall():
+            taken = connection.execute(_TRY_LOCK, [WATCH_LOCK]).fetchall()[0][0]
+        if taken:
+            (self._session,) = connection.execute(_OWN_SESSION).fetchall()
+        return taken
 
     def release(self) -> None:
         """Give the lock back."""

@@ -25,6 +25,7 @@ from stac_rucio_sync.stores.mirror_writes import MirrorWrites
 from stac_rucio_sync.stores.rucio_calls import RucioCalls
 from stac_rucio_sync.stores.rucio_watch import RucioWatch
 from stac_rucio_sync.watch import DidLinks, Look, Rebuild, Receiver, Watcher, heard_in
+from stac_rucio_sync.watch.surroundings import FEWEST_WAYS_A_LOOK, RSES_A_LOOK, Surroundings
 from tests.conftest import RunningLake
 from tests.e2e.test_sync import Bench, an_item
 
@@ -34,7 +35,6 @@ COMMAND = [sys.executable, str(Path(sys.executable).with_name("stac-rucio-sync")
 EVENT_SECONDS = 20.0
 """From the rule to the mirror: Rucio's daemons copy, and tell of it, in rounds of a second and of five."""
 ITEMS = 4
-MOST_LOOKS = 200
 
 
 @dataclass
@@ -122,11 +122,6 @@ class Watched(Bench):
             look = watcher.look()
         assert look.failed is None
         return look
-
-    def looks_until(self, is_seen: Callable[[], bool]) -> bool:
-        """Look until something is seen: a look asks for a few RSEs and distances, and other tests have made many."""
-        with self.watcher() as watcher:
-            return any(watcher.look().failed is None and is_seen() for _ in range(MOST_LOOKS))
 
     def command(self, *arguments: str, **settings: object) -> subprocess.Popen[str]:
         """Run a command on the lake."""
@@ -255,27 +250,59 @@ def test_a_sync_records_how_far_all_places_are_from_an_rse_that_it_meets_first(
     assert bench.query("SELECT count(*) FROM lake.rse WHERE rse = %s", rse) == [(1,)]
 
 
-@pytest.mark.slow  # turns go round all distances: in a lake with the RSEs of all other tests that takes minutes
-def test_what_rses_say_of_themselves_shows_when_their_turn_comes(watched: Watched) -> None:
-    def told() -> tuple[Any, ...]:
-        rse = "SELECT available_read, latitude FROM lake.rse WHERE rse = 'SYDNEY-DISK'"
-        way = "SELECT distance FROM lake.rse_distance WHERE (source, destination) = ('SYDNEY-DISK', 'VIENNA-DISK')"
-        return (*watched.query(rse)[0], watched.query(way)[0][0])
+SYDNEY = (True, -33.8688, 15976)
 
-    before = told()
-    assert before == (True, -33.8688, 15976)
-    watched.rucio("root", "update_rse", "SYDNEY-DISK", {"availability_read": False})
+
+def told_of_sydney(watched: Watched) -> tuple[Any, ...]:
+    """Availability, latitude, and the distance to Vienna."""
+    rse = "SELECT available_read, latitude FROM lake.rse WHERE rse = 'SYDNEY-DISK'"
+    way = "SELECT distance FROM lake.rse_distance WHERE (source, destination) = ('SYDNEY-DISK', 'VIENNA-DISK')"
+    return (*watched.query(rse)[0], watched.query(way)[0][0])
+
+
+def change_sydney(watched: Watched, available: bool, latitude: float, distance: int) -> None:
+    watched.rucio("root", "update_rse", "SYDNEY-DISK", {"availability_read": available})
     watched.rucio("root", "delete_rse_attribute", "SYDNEY-DISK", "latitude")
-    watched.rucio("root", "add_rse_attribute", "SYDNEY-DISK", "latitude", "-34.5")
-    watched.rucio("root", "update_distance", "SYDNEY-DISK", "VIENNA-DISK", {"distance": 7})
+    watched.rucio("root", "add_rse_attribute", "SYDNEY-DISK", "latitude", str(latitude))
+    watched.rucio("root", "update_distance", "SYDNEY-DISK", "VIENNA-DISK", {"distance": distance})
+
+
+def test_one_look_of_an_account_that_may_export_shows_what_all_rses_say_of_themselves(watched: Watched) -> None:
+    assert told_of_sydney(watched) == SYDNEY
+    change_sydney(watched, False, -34.5, 7)
     try:
-        assert watched.looks_until(lambda: told() == (False, -34.5, 7)), told()
+        assert watched.look().rses == 2
+        assert told_of_sydney(watched) == (False, -34.5, 7)
+        assert watched.look().rses == 0
     finally:
-        watched.rucio("root", "update_rse", "SYDNEY-DISK", {"availability_read": True})
-        watched.rucio("root", "delete_rse_attribute", "SYDNEY-DISK", "latitude")
-        watched.rucio("root", "add_rse_attribute", "SYDNEY-DISK", "latitude", "-33.8688")
-        watched.rucio("root", "update_distance", "SYDNEY-DISK", "VIENNA-DISK", {"distance": 15976})
-    assert watched.looks_until(lambda: told() == before), told()
+        change_sydney(watched, *SYDNEY)
+    watched.look()
+    assert told_of_sydney(watched) == SYDNEY
+
+
+def test_other_accounts_see_what_rses_say_of_themselves_after_as_many_looks_as_there_are(watched: Watched) -> None:
+    config = Path(watched.lake.facts["accounts"]["alice"])
+    settings = watched.settings.model_copy(update={"rucio": Rucio(config=config, account="alice")})
+    rucio, mirror = RucioWatch(settings), MirrorWrites.open(settings.database_url())
+    surroundings = Surroundings(rucio, mirror)
+    places = sum(rse.origin is None for rse in mirror.rses().values())
+    change_sydney(watched, False, -34.5, 7)
+    try:
+        before = rucio.requests
+        surroundings.look()
+        calls = rucio.requests - before
+        assert told_of_sydney(watched)[0] is False, "availability comes with every look"
+        looks = max(places, -(-len(mirror.rses()) // RSES_A_LOOK))
+        for _ in range(looks):
+            surroundings.look()
+        assert told_of_sydney(watched) == (False, -34.5, 7)
+        assert calls <= 5 + RSES_A_LOOK + 2 * max(places, FEWEST_WAYS_A_LOOK), "one look is short"
+    finally:
+        change_sydney(watched, *SYDNEY)
+        rucio.close()
+        mirror.close()
+        watched.look()  # as an account that exports
+    assert told_of_sydney(watched) == SYDNEY
 
 
 def test_links_that_metadata_name_come_at_their_turn(watched: Watched) -> None:

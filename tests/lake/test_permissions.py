@@ -95,6 +95,16 @@ def test_an_ingest_account_may_not_touch_other_rses(cast: Cast) -> None:
     assert cast.root.do("GET", "rses/VIENNA-DISK").json() == vienna
 
 
+def test_an_export_shows_an_ingest_account_what_every_account_reads_one_by_one(cast: Cast) -> None:
+    told = cast.ingest.do("GET", "export").json()
+    for rse in (cast.origin, "VIENNA-DISK"):
+        assert told["rses"][rse]["attributes"] == cast.alice.do("GET", f"rses/{rse}/attr/").json()
+        assert told["rses"][rse]["protocols"] == cast.alice.do("GET", f"rses/{rse}").json()["protocols"]
+    declared = cast.alice.do("GET", "rses/VIENNA-DISK/distances/SYDNEY-DISK").json()
+    assert [told["distances"]["VIENNA-DISK"]["SYDNEY-DISK"]["distance"]] == [row["distance"] for row in declared]
+    assert outcome(cast.alice, "GET", "export") == REFUSED
+
+
 def test_an_ordinary_account_may_do_none_of_it(cast: Cast) -> None:
     before = cast.root.replicas(cast.scope, "first")
     attempts: list[tuple[str, str, Any]] = [
