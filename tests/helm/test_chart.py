@@ -156,6 +156,56 @@ def test_settings_arrive_as_they_are(python: Path) -> None:
     assert settings["data"]["settings.toml"] == ALL["settings"]
 
 
+def services(told: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any], list[dict[str, Any]]]:
+    """Of the pods of the services: annotations, the container, and what policies let in."""
+    (deployment,) = (
+        one for one in told["objects"] if one["kind"] == "Deployment" and "watch" not in str(one["metadata"])
+    )
+    policies = [
+        one for one in told["objects"] if one["kind"] == "NetworkPolicy" and "services" in one["metadata"]["name"]
+    ]
+    template = deployment["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    return template["metadata"]["annotations"], container, [rule for one in policies for rule in one["spec"]["ingress"]]
+
+
+def environment(container: dict[str, Any]) -> dict[str, str]:
+    return {variable["name"]: variable.get("value", "") for variable in container["env"]}
+
+
+def test_prometheus_finds_the_figures_and_no_service_publishes_them(python: Path) -> None:
+    scraper = {"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}
+    plain, other = render(python, GOOD, {**GOOD, "metrics": {"port": 9999, "annotations": False, "from": [scraper]}})
+    for told, port, asking in ((plain, 9464, {"namespaceSelector": {}}), (other, 9999, scraper)):
+        annotations, container, rules = services(told)
+        assert {"name": "metrics", "containerPort": port} in container["ports"]
+        assert environment(container)["STAC_RUCIO_SYNC_METRICS__PORT"] == str(port)
+        wanted = {"prometheus.io/scrape": "true", "prometheus.io/port": str(port), "prometheus.io/path": "/metrics"}
+        assert (annotations.items() >= wanted.items()) == (port == 9464)
+        assert rules == [{"ports": [{"port": "http"}]}, {"from": [asking], "ports": [{"port": "metrics"}]}]
+        offered = [port for one in told["objects"] if one["kind"] == "Service" for port in one["spec"]["ports"]]
+        assert {one["targetPort"] for one in offered} == {"http", "events", "postgres"}
+
+
+def test_without_metrics_there_is_nothing_of_them(python: Path) -> None:
+    (told,) = render(python, {**GOOD, "metrics": {"enabled": False}})
+    annotations, container, rules = services(told)
+    assert "prometheus" not in str(annotations)
+    assert not [name for name in environment(container) if "METRICS" in name]
+    assert [port["name"] for port in container["ports"]] == ["http"]
+    assert rules == []
+
+
+def test_logs_are_json_unless_values_say_otherwise(python: Path) -> None:
+    plain, other = render(python, GOOD, {**GOOD, "log": {"format": "text", "level": "warning"}})
+    for told, wanted in ((plain, ("json", "info")), (other, ("text", "warning"))):
+        for name, pod in pods(told["objects"]).items():
+            for container in [*pod.get("initContainers", []), *pod["containers"]]:
+                if container["name"] != "postgres":
+                    said = environment(container)
+                    assert (said["STAC_RUCIO_SYNC_LOG__FORMAT"], said["STAC_RUCIO_SYNC_LOG__LEVEL"]) == wanted, name
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
@@ -165,8 +215,19 @@ def test_settings_arrive_as_they_are(python: Path) -> None:
         ({**GOOD, "database": {"enabled": False}}, "host"),
         ({**GOOD, "services": {"replicas": 2}}, "ReadWriteMany"),
         ({**GOOD, "syncs": [{"name": "Not a label", "source": "x", "schedule": "@daily..."}]}, "name"),
+        ({**GOOD, "metrics": {"port": 8080}}, "port"),
+        ({**GOOD, "log": {"format": "xml"}}, "format"),
     ],
-    ids=["nothing", "no secret", "no URL", "no database", "one folder for two", "name of a sync"],
+    ids=[
+        "nothing",
+        "no secret",
+        "no URL",
+        "no database",
+        "one folder for two",
+        "name of a sync",
+        "figures at the port of the services",
+        "form of logs",
+    ],
 )
 def test_values_that_cannot_work_are_refused(python: Path, wrong: dict[str, Any], said: str) -> None:
     (told,) = render(python, wrong)

@@ -66,6 +66,10 @@ securityContext:
   value: {{ .Values.baseUrl | quote }}
 - name: STAC_RUCIO_SYNC_SERVICES__TITLE
   value: {{ .Values.title | quote }}
+- name: STAC_RUCIO_SYNC_LOG__FORMAT
+  value: {{ .Values.log.format | quote }}
+- name: STAC_RUCIO_SYNC_LOG__LEVEL
+  value: {{ .Values.log.level | quote }}
 {{- end }}
 
 {{- define "archive.rucio" -}}
