@@ -11,6 +11,7 @@ import select
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import chain
 from time import monotonic
 from typing import Any
 
@@ -23,7 +24,7 @@ from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from obscore_tap.meters import Meters
 from obscore_tap.refusals import Failed, Refusal, Unavailable
-from obscore_tap.results.writer import Batch
+from obscore_tap.results.writer import ROW_BYTES, Batch
 from stac_rucio_sync.stores.hosts import SEVERAL_SECONDS, conninfo, is_loss, is_routed
 
 LOG = logging.getLogger(__name__)
@@ -31,9 +32,12 @@ LOG = logging.getLogger(__name__)
 CHUNK_ROWS = 32
 """Rows that libpq gathers before it gives them out: larger ones are no faster, and come later."""
 BATCH_ROWS = 512
+BATCH_BYTES = 4_000_000
 BATCH_SECONDS = 0.01
 """Rows are given on when so many have come, or so long after the first of them: what a batch costs on its way out is
 shared by its rows."""
+_TOO_LONG: Any = (None,)
+"""What stands for a row that is longer than it may be."""
 _GRACE_SECONDS = 10.0
 """A server that is still silent so long after its own time-out is gone."""
 _CANCEL_SECONDS = 5.0
@@ -216,9 +220,9 @@ class Rows:
     def _next_rows(self) -> list[tuple[bytes, ...]]:
         """Wait for rows, and return those and all that come soon after them."""
         found: list[tuple[bytes, ...]] = []
-        until = 0.0
+        size, until = 0, 0.0
         with _translated(self._timeout):
-            while len(found) < BATCH_ROWS:
+            while len(found) < BATCH_ROWS and size < BATCH_BYTES:
                 if not found:
                     while self._pgconn.is_busy():
                         self._wait(select.POLLIN)
@@ -229,14 +233,19 @@ class Rows:
                 if result is None:
                     self._finish()
                     break
-                found += self._loaded(result)
+                rows = self._loaded(result)
+                size += sum(map(len, chain.from_iterable(rows)))
+                found += rows
         return found
 
     def _loaded(self, result: pq.abc.PGresult) -> list[tuple[bytes, ...]]:
-        if result.status in {pq.ExecStatus.TUPLES_CHUNK, pq.ExecStatus.TUPLES_OK}:
-            self._loaders.set_pgresult(result)
-            return self._loaders.load_rows(0, result.ntuples, tuple)
-        raise errors.error_from_result(result)
+        if result.status not in {pq.ExecStatus.TUPLES_CHUNK, pq.ExecStatus.TUPLES_OK}:
+            raise errors.error_from_result(result)
+        self._loaders.set_pgresult(result)
+        rows: list[tuple[bytes, ...]] = self._loaders.load_rows(0, result.ntuples, tuple)
+        if _TOO_LONG in rows:
+            raise Refusal(f"a row of the result has more than {ROW_BYTES} bytes: gather less into one value")
+        return rows
 
     def _wait(self, events: int) -> None:
         self._poll.modify(self._pgconn.socket, events)
@@ -315,7 +324,8 @@ def refusal_of(error: psycopg.Error, timeout: float) -> Refusal:
         return Refusal(f"the query needs more space than it may have: {text}")
     if state[:2] in {"0A", "21", "22", "54"} or state == "XX000":
         # What PostgreSQL has no way to compute, values, complexity; pgSphere's own errors.
-        return Refusal(f"the query cannot be evaluated: {text}")
+        told = "a value in it is longer than 1 GB" if text.startswith("invalid memory alloc") else text
+        return Refusal(f"the query cannot be evaluated: {told}")
     if not state or state[:2] in {"08", "40", "53", "57"}:
         lost = is_loss(error)
         LOG.log(logging.WARNING if lost else logging.ERROR, "the database does not answer: %s", error)

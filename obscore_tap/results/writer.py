@@ -9,7 +9,10 @@ from typing import Protocol
 from obscore_tap.schema import OutputColumn, Translation
 
 Batch = Sequence[tuple[bytes, ...]]
-"""Rows as the database made them: one value an expression of `Writer.row`, ``text`` and ``bytea`` as bytes."""
+"""Rows as the database made them by `Writer.row`, ``text`` and ``bytea`` as bytes."""
+ROW_BYTES = 2_000_000
+"""The longest row. Functions that gather rows into one value could make it a thousand megabytes long, of which every
+step from the database to the client holds a copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class Writer(Protocol):
     """Writes one document of one format, and is thrown away."""
 
     row: str
-    """SQL expressions over the columns ``c1`` … ``cn`` that make a row, without names, separated by commas."""
+    """SQL expression over the columns ``c1`` … ``cn`` that makes a row, ``text`` or ``bytea``; it is never null."""
     tells_errors: bool
     """Whether `end` can say that the result broke off."""
 
@@ -71,9 +74,10 @@ def numbered(columns: Sequence[OutputColumn]) -> list[tuple[str, OutputColumn]]:
 
 
 def statement(translation: Translation, row: str, limit: int) -> str:
-    """Return the SELECT that makes the rows of a format out of a translated query.
+    """Return the SELECT that makes the rows of a format out of a translated query; one that is too long is null.
 
     The order of the query is kept: nothing above its LIMIT needs another one.
     """
     names = ", ".join(name_of(number) for number in range(len(translation.columns)))
-    return f"SELECT {row} FROM ({translation.sql}\n) AS q({names}) LIMIT {limit}"  # noqa: S608 - all of it is emitted
+    rows = f"SELECT {row} FROM ({translation.sql}\n) AS q({names}) LIMIT {limit}"  # noqa: S608 - all of it is emitted
+    return f"SELECT CASE WHEN octet_length(made) <= {ROW_BYTES} THEN made END FROM ({rows}) AS rows(made)"  # noqa: S608

@@ -137,6 +137,25 @@ def test_sql_that_the_database_refuses_is_our_fault_and_says_nothing_of_it(servi
     assert "pg_authid" not in str(failed.value)
 
 
+@pytest.mark.parametrize("form", ["votable", "votable/td", "csv", "tsv", "json", "parquet"])
+def test_rows_that_no_memory_should_hold_are_refused(service: Database, form: str) -> None:
+    text = (OutputColumn("t", Datatype.TEXT, unicode=False),)
+    long = "SELECT repeat('x', i) FROM (VALUES (10), (500000), (3000000)) AS n(i)"
+    assert len(read(asked(service, Translation(f"{long} WHERE i < 1000000", text, frozenset()), form))) > 400
+    with pytest.raises(Refusal, match="more than 2000000 bytes") as refused:
+        read(asked(service, Translation(long, text, frozenset()), form))
+    assert refused.value.status == 400
+    many = "SELECT repeat('x', 1000000) FROM generate_series(1, 40) i"
+    answer = asked(service, Translation(many, text, frozenset()), "csv")
+    assert max(map(len, answer.chunks)) < 40_000_000, "memory is bounded by bytes, not only by rows"
+
+
+def test_a_value_that_postgresql_cannot_hold_is_told_of_in_words(service: Database) -> None:
+    huge = of("SELECT length(repeat('x', i) || repeat('x', i)) FROM (VALUES (600000000)) AS n(i)")
+    with pytest.raises(Refusal, match="a value in it is longer than 1 GB"):
+        read(asked(service, huge))
+
+
 def test_one_message_holds_one_statement(service: Database) -> None:
     with pytest.raises(Failed):
         service.query("SELECT 1; COMMIT; SELECT 2", 5)
