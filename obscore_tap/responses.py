@@ -18,6 +18,7 @@ _LOG = logging.getLogger(__name__)
 _SERVER_FAULT = 500
 _UNAVAILABLE = 503
 _RETRY_SECONDS = "5"
+_WAYS_OUT = {404: ": the front page lists what is here", 405: ": the header Allow names the methods that are taken"}
 
 
 def stream_response(answer: Answer, asked_by: Request) -> Response:
@@ -36,9 +37,12 @@ def stream_response(answer: Answer, asked_by: Request) -> Response:
 
 
 def document_response(document: bytes, mime: str = "application/xml", *, seconds: int = 0) -> Response:
-    """Return a document that may be kept for some seconds by whoever asked."""
+    """Return a document that may be kept for some seconds by whoever asked, who then asks whether it is another one."""
     response = Response(document, content_type=mime)
     response.headers["Cache-Control"] = f"max-age={seconds}" if seconds else "no-store"
+    if seconds:
+        response.add_etag()
+        response.make_conditional(request)
     return response
 
 
@@ -84,7 +88,8 @@ def add_error_handlers(app: Flask) -> None:
 
 def _plain(error: HTTPException) -> Response:
     """Return an error of HTTP itself, such as a method that a resource does not have."""
-    response = Response(f"{error.code} {error.name}\n", status=error.code, content_type="text/plain; charset=utf-8")
+    told = f"{error.code} {error.name}{_WAYS_OUT.get(error.code or 0, '')}\n"
+    response = Response(told, status=error.code, content_type="text/plain; charset=utf-8")
     allowed = getattr(error, "valid_methods", None)
     if allowed:
         response.headers["Allow"] = ", ".join(sorted(allowed))

@@ -103,7 +103,7 @@ def run(  # noqa: PLR0913 - each of them is one thing that a request or the serv
     ending = Ending(overflow=not max_rows)
     chunks = Chunks(_written(rows, writer, max_rows, ending, late_errors and writer.tells_errors))
     length = chunks.ready if rows.finished else None
-    return Answer(form.mime, chunks, f"result.{form.suffix}", ending, length)
+    return Answer(form.content_type, chunks, f"result.{form.suffix}", ending, length)
 
 
 def _written(

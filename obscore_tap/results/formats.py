@@ -25,7 +25,7 @@ class Format:
     name: str
     """Short name, as RESPONSEFORMAT takes it."""
     mime: str
-    """What the answer's Content-Type says, and RESPONSEFORMAT takes too."""
+    """What RESPONSEFORMAT takes, too, and the answer's Content-Type begins with."""
     suffix: str
     aliases: tuple[str, ...] = ()
     """What else RESPONSEFORMAT takes, beside the name."""
@@ -33,6 +33,11 @@ class Format:
     """How registries name it."""
     version: str = DEFAULT_VERSION
     """Of VOTable."""
+
+    @property
+    def content_type(self) -> str:
+        """Return what the answer's Content-Type says: of a text, its encoding, which many would guess wrong."""
+        return f"{self.mime};charset=utf-8" if self.name in ("csv", "tsv") else self.mime
 
     def writer(self, columns: Sequence[OutputColumn], heading: Heading) -> Writer:
         """Return what writes one document."""

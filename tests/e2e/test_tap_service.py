@@ -228,6 +228,26 @@ def test_the_front_page_is_valid_and_tells_what_is_here(archive: Archive) -> Non
     assert f"{archive.url}/tap" in page.text
 
 
+@pytest.mark.parametrize("path", ["/tap", "/tap/", "/sia2", "/datalink", "/soda", "/cutout"])
+def test_addresses_that_people_know_lead_to_the_front_page(archive: Archive, path: str) -> None:
+    answer = requests.get(archive.url + path, timeout=60, allow_redirects=False)
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"{archive.url}/")
+
+
+def test_documents_that_did_not_change_are_not_sent_again(archive: Archive) -> None:
+    for path in ("/tap/tables", "/tap/capabilities", "/tap/tables/ivoa.obscore", "/style.css"):
+        first = archive.get(path)
+        again = requests.get(archive.url + path, headers={"If-None-Match": first.headers["ETag"]}, timeout=60)
+        assert (again.status_code, again.content) == (304, b"")
+
+
+def test_text_says_its_encoding(archive: Archive) -> None:
+    for form in ("csv", "tsv"):
+        query = "SELECT TOP 1 '50 µm' AS words FROM tap_schema.tables"
+        answer = archive.get("/tap/sync", LANG="ADQL", QUERY=query, RESPONSEFORMAT=form)
+        assert "50 µm" in answer.text
+
+
 def test_the_front_pages_example_for_pyvo_runs(archive: Archive, capsys: pytest.CaptureFixture[str]) -> None:
     code = html5lib.parse(archive.get("/").text, namespaceHTMLElements=False).find(".//pre/code")
     assert code is not None
