@@ -68,14 +68,19 @@ class GitObjects:
         ------
         UsageError
             There is something.
+        FatalError
+            The disk takes no repository.
         """
         if place.exists() and any(place.iterdir()):
             raise UsageError(f"{place} is not empty: a new repository needs a place of its own")
-        repository = pygit2.init_repository(str(place), bare=True, initial_head=BRANCH)
-        # Whoever reads a version must never be kept waiting for, or find objects gone by, somebody else's clean-up.
-        repository.config["gc.auto"] = 0
-        repository.config["receive.denyNonFastForwards"] = True
-        repository.config["receive.denyDeletes"] = True
+        try:
+            repository = pygit2.init_repository(str(place), bare=True, initial_head=BRANCH)
+            # Whoever reads a version must never be kept waiting for, or find objects gone by, somebody else's clean-up.
+            repository.config["gc.auto"] = 0
+            repository.config["receive.denyNonFastForwards"] = True
+            repository.config["receive.denyDeletes"] = True
+        except pygit2.GitError as error:
+            raise FatalError(f"no repository can be made in {place}: {error}") from error
         return cls(place)
 
     @property

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
 
 from stac_rucio_sync.errors import FatalError, UsageError
 from stac_rucio_sync.model import Cursor
+from stac_rucio_sync.stores.hosts import parsed
 from stac_rucio_sync.stores.schema import apply_schema
 from stac_rucio_sync.stores.session import fatal_connection_error
 
@@ -76,6 +76,7 @@ def dump_tables(admin_url: str, target: Path) -> Dumped:
     FatalError
         The server cannot be reached, or pg_dump failed.
     """
+    parsed(admin_url)
     making = target.with_name(f".{target.name}.making")
     try:
         with psycopg.connect(admin_url, application_name="stac-rucio-sync db backup") as connection:
@@ -115,6 +116,7 @@ def load_tables(admin_url: str, source: Path, *, epn_schema: str, base_url: str 
     FatalError
         The server cannot be reached, or pg_restore failed: the database is as it was.
     """
+    database = str(parsed(admin_url).get("dbname") or "")
     try:
         with psycopg.connect(admin_url, autocommit=True) as connection:
             (there,) = _one(connection, "SELECT to_regnamespace('lake') IS NOT NULL")
@@ -126,7 +128,6 @@ def load_tables(admin_url: str, source: Path, *, epn_schema: str, base_url: str 
             connection.execute("CREATE EXTENSION IF NOT EXISTS pg_sphere WITH SCHEMA public")
             major = connection.info.server_version // 10000
         command = [str(_program("pg_restore", major)), "--single-transaction", "--exit-on-error", "--no-owner"]
-        database = str(conninfo_to_dict(admin_url).get("dbname") or "")
         _run([*command, "--no-privileges", f"--dbname={database}", str(source)], admin_url)
         apply_schema(admin_url, epn_schema=epn_schema, base_url=base_url)
         with psycopg.connect(admin_url) as connection:
@@ -173,7 +174,7 @@ def _program(name: str, major: int) -> Path:
 
 
 def _run(command: list[str], url: str) -> None:
-    words = conninfo_to_dict(url)
+    words = parsed(url)
     environment = os.environ | {_VARIABLES[name]: str(word) for name, word in words.items() if name in _VARIABLES}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:

@@ -12,6 +12,8 @@ from typing import Final, Literal
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from stac_rucio_sync.errors import UsageError
+
 Purpose = Literal["read", "write"]
 
 SEVERAL_SECONDS: Final = 60.0
@@ -30,6 +32,23 @@ _LOST_STATES: Final = frozenset({"40001", "40P01", "57P01", "57P02", "57P03", "5
 """SQLSTATEs of a server that stops or starts, and of a standby that had to end a query to follow its primary."""
 
 
+def parsed(url: str) -> dict[str, str | int | None]:
+    """Return what a database URL says, by libpq's key words.
+
+    Raises
+    ------
+    UsageError
+        It is none. libpq's own words about it may hold the password, so they are not told.
+    """
+    try:
+        return conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        raise UsageError(
+            "a URL in [database] of the settings cannot be read: postgresql://account:password@host:port/database is "
+            "expected, with special characters in the account and the password %-encoded"
+        ) from None
+
+
 def conninfo(url: str, purpose: Purpose, **defaults: str) -> str:
     """Return a connection string of libpq in which nothing is left open that matters here.
 
@@ -44,8 +63,13 @@ def conninfo(url: str, purpose: Purpose, **defaults: str) -> str:
         primary only.
     defaults
         Further parameters of libpq.
+
+    Raises
+    ------
+    UsageError
+        See `parsed`.
     """
-    given = conninfo_to_dict(url)
+    given = parsed(url)
     several = _names_several(given)
     defaults = {**defaults, **_ALIVE, "connect_timeout": _AMONG_SEVERAL_SECONDS if several else _ALONE_SECONDS}
     if several:
@@ -55,7 +79,7 @@ def conninfo(url: str, purpose: Purpose, **defaults: str) -> str:
 
 def is_routed(url: str) -> bool:
     """Tell whether a URL can lead to more than one server: it names several hosts, or says what it wants of one."""
-    given = conninfo_to_dict(url)
+    given = parsed(url)
     return _names_several(given) or given.get("target_session_attrs", "any") != "any"
 
 

@@ -13,6 +13,7 @@ from psycopg import sql
 from psycopg.errors import Diagnostic
 
 from stac_rucio_sync.errors import FatalError, UsageError
+from stac_rucio_sync.stores.hosts import parsed
 from stac_rucio_sync.stores.session import fatal_connection_error
 
 APPLY_LOCK = 0x57AC0001
@@ -77,6 +78,7 @@ def apply_schema(
             remarks.append(notice.message_primary)
 
     files = schema_files()
+    parsed(admin_url)
     try:
         connection = psycopg.connect(admin_url, client_encoding="utf-8", application_name="stac-rucio-sync db apply")
     except psycopg.Error as error:
@@ -124,6 +126,7 @@ def schema_is_current(url: str) -> bool:
     FatalError
         The server cannot be reached.
     """
+    parsed(url)
     try:
         with psycopg.connect(url) as connection:
             applied = _applied(connection)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from stac_rucio_sync.errors import UsageError
+from stac_rucio_sync.stores.dump import dump_tables
 from stac_rucio_sync.stores.hosts import Purpose, conninfo, is_loss, is_routed, on_primary
+from stac_rucio_sync.stores.schema import apply_schema, schema_is_current
 
 ONE = "postgresql://reader@db/archive"
 TWO = "postgresql://reader@a,b:5433/archive"
@@ -63,3 +68,27 @@ def test_the_primary_is_asked_for_where_there_may_be_a_standby() -> None:
 )
 def test_what_may_be_asked_again(error: psycopg.Error, lost: bool) -> None:
     assert is_loss(error) is lost
+
+
+WRONG = [
+    "mysql://account:secret@db/archive",
+    "account:secret@db/archive",
+    "postgresql+psycopg://account:secret@db/archive",
+    "postgresql://account:sec%ret@db/archive",
+    "postgresql://account:secret@db/archive?secret=1",
+]
+
+
+@pytest.mark.parametrize("url", WRONG)
+def test_a_url_that_is_none_is_told_without_the_password(url: str, tmp_path: Path) -> None:
+    for use in (
+        lambda: conninfo(url, "write"),
+        lambda: is_routed(url),
+        lambda: schema_is_current(url),
+        lambda: apply_schema(url),
+        lambda: dump_tables(url, tmp_path / "dump"),
+    ):
+        with pytest.raises(UsageError, match="postgresql://account:password@host") as told:
+            use()
+        assert "sec" not in str(told.value)
+        assert told.value.__suppress_context__, "a traceback would show what libpq says, and with it the password"
