@@ -2,19 +2,21 @@
 
 It is imported when the first request is due and not before (half a second, and Rucio reads its configuration then).
 Rucio's client finds its configuration through the environment, keeps tokens per operating-system user, rewrites
-``sys.argv`` and talks on stdout; all of that is confined here.
+``sys.argv`` and prints; all of that is confined here. What it prints in our calls goes to the log, and nothing that is
+everybody's (``sys.stdout``) is changed for that: other threads may be printing a report meanwhile.
 """
 
 from __future__ import annotations
 
-import io
+import builtins
 import json
 import logging
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
@@ -23,6 +25,7 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from rucio.client import baseclient
 from rucio.client.client import Client
 from rucio.common import exception as rucio_errors
 from rucio.common.config import clean_cached_config, config_get
@@ -34,13 +37,15 @@ from stac_rucio_sync.stores.refusals import DeniedError, ExistsError, FaultError
 LOG = logging.getLogger(__name__)
 
 _TRANSIENT_STATUS = frozenset({408, 429, 502, 503, 504})
-
+_SERVERS = 500
+"""From here on a failure is the server's: a log-in that fails so (its database is away) says nothing of credentials."""
 
 _TRANSIENT = (
     requests.RequestException,
     rucio_errors.ServerConnectionException,
-    # A line of a streamed answer that was cut off is not JSON.
+    # A line of a streamed answer that was cut off is not JSON, and perhaps no text.
     json.JSONDecodeError,
+    UnicodeDecodeError,
 )
 _FATAL = (
     rucio_errors.AccountNotFound,
@@ -75,15 +80,16 @@ _EXISTS = (
 )
 
 
-class _CountingAdapter(HTTPAdapter):
-    """Tells of each request as it goes out, whoever sends it."""
+class _TellingAdapter(HTTPAdapter):
+    """Tells the client of each request as it goes out, whoever sends it, and whether it was answered."""
 
-    def __init__(self, sending: Callable[[], None]) -> None:
-        self._sending = sending
+    def __init__(self, client: LakeClient) -> None:
+        self._client = client
         super().__init__()
 
     def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:  # noqa: ANN401
-        self._sending()
+        self._client.sending()
+        self._client.unanswered = True
         try:
             answer = super().send(request, *args, **options)
         except requests.exceptions.SSLError as error:
@@ -94,6 +100,7 @@ class _CountingAdapter(HTTPAdapter):
                 "the certificate of the Rucio server is not to be trusted: name its authority as ca_cert in the "
                 f"Rucio configuration ({error})"
             ) from error
+        self._client.unanswered = False
         if answer.status_code in _TRANSIENT_STATUS or "/auth/" in (request.url or ""):
             # Rucio's client drops such answers unread, and their connections with them.
             _ = answer.content
@@ -117,14 +124,14 @@ class LakeClient(Client):
     streaming = False
     #: The server's time when it answered last, if it said so.
     answered: datetime | None = None
+    #: Whether the last request was not answered.
+    unanswered = False
 
     def __init__(self, sending: Callable[[], None], **options: Any) -> None:  # noqa: ANN401 - as Rucio declares it
-        self._sending = sending
+        self.sending = sending
         try:
-            super().__init__(**options)  # type: ignore[no-untyped-call] # Rucio annotates in part
-        except KeyError as error:
-            self._session.close()
-            raise requests.HTTPError(f"the answer to the log-in was cut off: no {error}") from error
+            with _cut_off_told():
+                super().__init__(**options)  # type: ignore[no-untyped-call] # Rucio annotates in part
         except BaseException:
             self._session.close()
             raise
@@ -140,20 +147,22 @@ class LakeClient(Client):
         if former is not None:
             former.close()
         for prefix in ("http://", "https://"):
-            session.mount(prefix, _CountingAdapter(self._sending))
+            session.mount(prefix, _TellingAdapter(self))
         self._session = session
 
     def _send_request(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as Rucio declares it
         if self.streaming:
             options["stream"] = True
-        answer = super()._send_request(*args, **options)  # type: ignore[no-untyped-call] # Rucio annotates in part
-        if answer is not None:
-            self.answered = _server_time(answer.headers.get("Date"))
-        if (
-            answer is not None
-            and answer.status_code in _TRANSIENT_STATUS
-            and answer.headers.get("ExceptionClass") != rucio_errors.ResourceTemporaryUnavailable.__name__
-        ):
+        with _prints_logged(), _cut_off_told():  # a token may be renewed
+            answer = super()._send_request(*args, **options)  # type: ignore[no-untyped-call] # Rucio annotates in part
+        if answer is None:
+            return None
+        if self.unanswered:  # and this is the answer to an earlier try, such as that the token is out of date
+            raise requests.ConnectionError(f"no answer from {answer.url}")
+        self.answered = _server_time(answer.headers.get("Date"))
+        closed = answer.headers.get("ExceptionClass") == rucio_errors.ResourceTemporaryUnavailable.__name__
+        at_login = bool(options.get("get_token"))
+        if (answer.status_code in _TRANSIENT_STATUS and not closed) or (at_login and answer.status_code >= _SERVERS):
             # Rucio's client would call this wrong credentials (at log-in) or "an unknown exception".
             raise requests.HTTPError(f"HTTP {answer.status_code} from {answer.url}")
         return answer
@@ -172,6 +181,15 @@ class LakeClient(Client):
         who = (self.host, self.auth_host, self.vo, self.account, self.auth_type, identity)
         folder = _token_folder(sha256(json.dumps(who, default=str).encode()).hexdigest()[:32])
         return None, str(folder / "expires"), str(folder / "token"), str(folder)
+
+
+@contextmanager
+def _cut_off_told() -> Iterator[None]:
+    """Tell what is wrong with an answer to a log-in that has no token."""
+    try:
+        yield
+    except KeyError as error:
+        raise requests.HTTPError(f"the answer to the log-in was cut off: no {error}") from error
 
 
 def _server_time(header: str | None) -> datetime | None:
@@ -215,16 +233,35 @@ def make_client(settings: Rucio, sending: Callable[[], None]) -> LakeClient:
     return client
 
 
+class _Here(threading.local):
+    is_ours = False
+    """Whether this thread is in a call of ours."""
+
+
+_HERE = _Here()
+
+
 @contextmanager
 def _prints_logged() -> Iterator[None]:
-    """Log what Rucio's client prints (a token that cannot be written): stdout is the report's, stderr may be full."""
-    said = io.StringIO()
+    """Log what Rucio's client prints in this thread (a token that cannot be written): stdout is the report's."""
+    former, _HERE.is_ours = _HERE.is_ours, True
     try:
-        with redirect_stdout(said):
-            yield
+        yield
     finally:
-        for line in said.getvalue().splitlines():
-            LOG.warning("Rucio's client says: %s", line)
+        _HERE.is_ours = former
+
+
+def _print(*words: object, **options: Any) -> None:  # noqa: ANN401 - as of the built-in function
+    """Print as the built-in function does, but log it in a call of ours."""
+    if not _HERE.is_ours:
+        builtins.print(*words, **options)  # noqa: T201 - of somebody else's client in this process
+        return
+    for line in " ".join(map(str, words)).splitlines():
+        if line.strip():
+            LOG.warning("Rucio's client says: %s", line.strip())
+
+
+vars(baseclient)["print"] = _print  # for that module alone it hides the built-in function
 
 
 @contextmanager
