@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from itertools import groupby
-from math import inf
 from operator import itemgetter
 from time import monotonic
 from typing import Any, Final
 
 import orjson
-import psycopg
-from psycopg.pq import TransactionStatus
 
 from stac_rucio_sync.model import (
     Did,
@@ -28,22 +24,13 @@ from stac_rucio_sync.model import (
     Rse,
     Topology,
 )
-from stac_rucio_sync.stores.hosts import SEVERAL_SECONDS, conninfo, is_loss, is_routed
-from stac_rucio_sync.stores.session import translated
-
-_Row = tuple[Any, ...]
+from stac_rucio_sync.stores.readers import Readers, Row
 
 _TOPOLOGY_SECONDS: Final = 2.0
 """How old what is known of the RSEs may be."""
-# All statements look keys up that come once, and planning one takes longer than running it: each is planned once a
-# connection.
-_SESSION: Final = """
-    SET default_transaction_read_only = on; SET jit = off; SET enable_seqscan = off;
-    SET plan_cache_mode = force_generic_plan; SET enable_memoize = off; SET statement_timeout = '30s'
-"""
 
-_MANY: Final = "unnest(%s::text[], %s::text[]) WITH ORDINALITY"
-_ONE: Final = "(VALUES (%s::text, %s::text, 1))"
+_MANY: Final = "unnest($1::text[], $2::text[]) WITH ORDINALITY"
+_ONE: Final = "(VALUES ($1::text, $2::text, 1))"
 _BY_DID: Final = """
     SELECT n, found.* FROM {asked} AS asked (scope, name, n)
     CROSS JOIN LATERAL (
@@ -62,7 +49,7 @@ _BY_DID: Final = """
     ) AS found"""
 _BY_KEY: Final = """
     SELECT n, i.collection, i.id, i.scope, i.name, i.obs_publisher_did, i.scope, i.name, NULL::text
-    FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS asked (collection, id, n)
+    FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked (collection, id, n)
     JOIN lake.item i USING (collection, id)"""
 _HELD: Final = """
     WITH found (n, collection, id, scope, name, obs_publisher_did, asked_scope, asked_name, asset) AS ({found})
@@ -90,7 +77,7 @@ _EXTENT: Final = """json_build_array(
         ARRAY[o.em_min, o.em_max], o.em_xel, ARRAY[o.t_min, o.t_max], o.t_xel, o.pol_states)::text"""
 _EXTENTS: Final = f"""
     SELECT asked.did, {_EXTENT}
-    FROM unnest(%s::text[]) AS asked (did)
+    FROM unnest($1::text[]) AS asked (did)
     LEFT JOIN lake.obscore o ON o.obs_publisher_did = asked.did
     LEFT JOIN lake.epn e ON e.obs_publisher_did = asked.did
     WHERE o.obs_publisher_did IS NOT NULL OR e.obs_publisher_did IS NOT NULL""".encode()  # noqa: S608 - a constant
@@ -125,11 +112,7 @@ class Mirror:
     """
 
     def __init__(self, url: str, *, connections: int = 16) -> None:
-        self._conninfo = conninfo(url, "read", application_name="stac-rucio-sync mirror", client_encoding="utf-8")
-        self._longest = SEVERAL_SECONDS if is_routed(url) else inf
-        self._connections = connections
-        self._idle: list[tuple[psycopg.Connection[Any], float]] = []
-        """With the time when each was made."""
+        self._readers = Readers(url, connections, "stac-rucio-sync mirror")
         self._refreshing = threading.Lock()
         self._topology: tuple[float, Topology | None] = (0.0, None)
 
@@ -140,9 +123,7 @@ class Mirror:
 
     def close(self) -> None:
         """Close all idle connections."""
-        with suppress(IndexError):  # threads may take the last one
-            while True:
-                self._idle.pop()[0].close()
+        self._readers.close()
 
     def held(self, dids: Sequence[Did]) -> Mapping[Did, HeldItem]:
         """Return what is held of datasets and files, by the DID that was asked for; one that is unknown is left out.
@@ -158,9 +139,9 @@ class Mirror:
             The database does not answer.
         """
         if len(dids) == 1:
-            rows = self._rows(_HELD_BY_ONE_DID, dids[0])
+            rows = self._readers.ask(_HELD_BY_ONE_DID, dids[0])
         else:
-            rows = self._rows(_HELD_BY_DID, ([did.scope for did in dids], [did.name for did in dids]))
+            rows = self._readers.ask(_HELD_BY_DID, ([did.scope for did in dids], [did.name for did in dids]))
         return {dids[n - 1]: item for n, item in _items(rows)}
 
     def held_items(self, keys: Sequence[ItemKey]) -> Mapping[ItemKey, HeldItem]:
@@ -172,7 +153,7 @@ class Mirror:
             The database does not answer.
         """
         parameters = ([key.collection for key in keys], [key.id for key in keys])
-        return {keys[n - 1]: item for n, item in _items(self._rows(_HELD_BY_KEY, parameters))}
+        return {keys[n - 1]: item for n, item in _items(self._readers.ask(_HELD_BY_KEY, parameters))}
 
     def extents(self, publisher_dids: Sequence[str]) -> Mapping[str, Extent]:
         """Return what data products cover, by their ``obs_publisher_did``; those without a row are left out.
@@ -182,7 +163,7 @@ class Mirror:
         TransientError
             The database does not answer.
         """
-        return {did: _extent(told) for did, told in self._rows(_EXTENTS, (list(publisher_dids),))}
+        return {did: _extent(told) for did, told in self._readers.ask(_EXTENTS, (list(publisher_dids),))}
 
     def topology(self) -> Topology:
         """Return the RSEs and their declared distances, as they were at most some seconds ago.
@@ -206,8 +187,8 @@ class Mirror:
             return known
 
     def _read_topology(self) -> Topology:
-        rses = {row[0]: Rse(*row) for row in self._rows(_RSES)}
-        distances = {(source, destination): distance for source, destination, distance in self._rows(_DISTANCES)}
+        rses = {row[0]: Rse(*row) for row in self._readers.ask(_RSES)}
+        distances = {(source, destination): distance for source, destination, distance in self._readers.ask(_DISTANCES)}
         return Topology(rses, distances)
 
     def freshness(self) -> MirrorState:
@@ -218,7 +199,7 @@ class Mirror:
         TransientError
             The database does not answer.
         """
-        return next((MirrorState(*row) for row in self._rows(_FRESHNESS)), MirrorState())
+        return next((MirrorState(*row) for row in self._readers.ask(_FRESHNESS)), MirrorState())
 
     def applied(self) -> Mapping[str, str]:
         """Return what DDL the tables were made by: file name to checksum.
@@ -230,54 +211,10 @@ class Mirror:
         FatalError
             It has no such tables, or not for this role.
         """
-        return dict(self._rows(_APPLIED))
-
-    def _rows(self, statement: bytes, parameters: Sequence[str | list[str]] = ()) -> list[_Row]:
-        """Ask; once more, on a new connection, where it is lost: nobody has seen anything of the first answer."""
-        try:
-            connection, made = self._kept()
-            try:
-                return self._asked(connection, made, statement, parameters)
-            except psycopg.OperationalError as error:
-                if not is_loss(error):
-                    raise
-            self.close()  # the others lead to the same server
-            return self._asked(self._connect(), monotonic(), statement, parameters)
-        except psycopg.Error as error:
-            raise translated(error) from error
-
-    def _asked(
-        self, connection: psycopg.Connection[Any], made: float, statement: bytes, parameters: Sequence[str | list[str]]
-    ) -> list[_Row]:
-        try:
-            found: list[_Row] = connection.execute(statement, parameters, prepare=True).fetchall()
-        finally:
-            self._keep(connection, made)
-        return found
-
-    def _kept(self) -> tuple[psycopg.Connection[Any], float]:
-        while self._idle:
-            with suppress(IndexError):  # another thread took it
-                connection, made = self._idle.pop()
-                if monotonic() - made < self._longest:
-                    return connection, made
-                connection.close()
-        return self._connect(), monotonic()
-
-    def _keep(self, connection: psycopg.Connection[Any], made: float) -> None:
-        is_idle = not connection.closed and connection.info.transaction_status == TransactionStatus.IDLE
-        if is_idle and len(self._idle) < self._connections:
-            self._idle.append((connection, made))
-        else:
-            connection.close()
-
-    def _connect(self) -> psycopg.Connection[Any]:
-        connection = psycopg.connect(self._conninfo, autocommit=True)
-        connection.execute(_SESSION)
-        return connection
+        return dict(self._readers.ask(_APPLIED))
 
 
-def _items(rows: list[_Row]) -> Iterator[tuple[int, HeldItem]]:
+def _items(rows: list[Row]) -> Iterator[tuple[int, HeldItem]]:
     """Yield items with the number, from 1, of what was asked for."""
     rows.sort(key=_order)  # the database would take longer
     for n, of_item in groupby(rows, itemgetter(0)):
@@ -298,11 +235,11 @@ def _items(rows: list[_Row]) -> Iterator[tuple[int, HeldItem]]:
         )
 
 
-def _order(row: _Row) -> tuple[Any, ...]:
+def _order(row: Row) -> tuple[Any, ...]:
     return row[0], row[7] or 0, row[8] or "", row[14] or 0
 
 
-def _files(parts: Iterable[_Row]) -> Iterator[HeldFile]:
+def _files(parts: Iterable[Row]) -> Iterator[HeldFile]:
     for asset, of_file in groupby(parts, itemgetter(8)):
         first, *others = of_file
         _, scope, name, media_type, title, roles, size, adler32, md5, science, rse = first[8:19]
@@ -311,7 +248,7 @@ def _files(parts: Iterable[_Row]) -> Iterator[HeldFile]:
         yield HeldFile(asset, did, size, adler32, md5, media_type, tuple(roles), title, science, tuple(replicas))
 
 
-def _link(part: _Row) -> Link:
+def _link(part: Row) -> Link:
     name, rel, href, media_type, title, roles = part[8:14]
     return Link(name, href, rel, media_type, tuple(roles), title, part[20])
 
