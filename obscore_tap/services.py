@@ -21,6 +21,8 @@ from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.stores.hosts import is_routed, on_primary
 
 _DESCRIBED = "SELECT table_name, column_name, datatype FROM tap_schema.columns"
+_LINKED = "SELECT TOP 1 access_url FROM ivoa.obscore"
+_LINKS = "/datalink/links?ID="
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +107,13 @@ def open_services(settings: Settings, meters: Meters | None = None) -> Services:
     return Services(settings, published, database, queries, primary, uploads, meters)
 
 
-def check_services(settings: Settings) -> None:
+def check_services(settings: Settings) -> str | None:
     """See that the database is there and is the one that this version describes.
+
+    Returns
+    -------
+    str or None
+        What whoever starts the services should know all the same.
 
     Raises
     ------
@@ -117,8 +124,8 @@ def check_services(settings: Settings) -> None:
     """
     services = open_services(settings)
     try:
-        answer = services.queries.answer(_DESCRIBED, Asked(max_rows=settings.tap.max_maxrec, form="csv"))
-        told = {tuple(row) for row in csv.reader(b"".join(answer.chunks).decode().splitlines()[1:])}
+        told = {tuple(row) for row in _rows(services, _DESCRIBED)}
+        linked = [url for row in _rows(services, _LINKED) for url in row]
     except Refusal as error:
         raise FatalError(
             f"the database does not let users' queries run ({error}): run stac-rucio-sync db apply"
@@ -128,3 +135,22 @@ def check_services(settings: Settings) -> None:
     ours = {(str(row[0]), str(row[1]), str(row[2])) for row in column_rows(services.published)}
     if told != ours:
         raise FatalError("TAP_SCHEMA in the database is not that of this version: run stac-rucio-sync db apply")
+    return _astray(linked, settings.services.base_url)
+
+
+def _rows(services: Services, query: str) -> list[list[str]]:
+    answer = services.queries.answer(query, Asked(max_rows=services.settings.tap.max_maxrec, form="csv"))
+    return list(csv.reader(b"".join(answer.chunks).decode().splitlines()[1:]))
+
+
+def _astray(linked: list[str], base_url: str) -> str | None:
+    """Return what to do where the table's links to DataLink lead to other services than these."""
+    for url in linked:
+        written, links, _ = url.partition(_LINKS)
+        if links and written != base_url:
+            return (
+                f"access_url in ivoa.obscore leads to {written}, and these services are at {base_url}: set [services] "
+                "base_url for sync and serve alike (or STAC_RUCIO_SYNC_SERVICES__BASE_URL), and sync again, which "
+                "writes the rows anew"
+            )
+    return None

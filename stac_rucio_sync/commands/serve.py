@@ -48,8 +48,10 @@ def serve(invocation: Invocation, host: str | None, port: int | None, workers: i
     settings = serving_settings(invocation, flags)
     services = settings.services
     refuse_taken_port(services.host, services.port)
-    check_services(settings)
+    warning = check_services(settings)
     check_links(settings)
+    if warning is not None:
+        click.echo(f"warning: {warning}", err=True)
     for line in _addresses(settings):
         click.echo(line)
     source = _Source(invocation.settings_file, invocation.lake_home, flags)

@@ -20,6 +20,19 @@ def test_a_database_of_this_version_is_taken(database: Database) -> None:
     check_services(settings_of(database))
 
 
+def test_links_to_other_services_are_told_with_the_way_out(database: Database, admin: psycopg.Connection) -> None:
+    admin.execute(
+        "INSERT INTO lake.obscore (calib_level, obs_collection, obs_id, obs_publisher_did, access_url, access_format) "
+        "VALUES (2, 'c', 'o', 'ivo://x.example/lake?s:d', 'https://old.example/datalink/links?ID=x', 'text/xml')"
+    )
+    told = check_services(settings_of(database))
+    assert told is not None
+    assert "https://old.example" in told
+    assert "base_url" in told
+    same = Settings.model_validate({"services": {"base_url": "https://old.example"}}).services
+    assert check_services(settings_of(database).model_copy(update={"services": same})) is None
+
+
 def test_a_tap_schema_of_another_version_is_refused(database: Database, admin: psycopg.Connection) -> None:
     admin.execute("DELETE FROM tap_published.columns WHERE column_name = 's_ra'")
     with pytest.raises(FatalError, match="db apply"):
