@@ -1,4 +1,4 @@
-"""Filters by axes that a picture does not have: its one wavelength, time and polarization are those of its row."""
+"""Filters by axes that a file may lack: its one wavelength, time or polarization is that of its row."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from stac_rucio_sync.model import Extent
 
 
 def fitting(wanted: Cutting, product: str | None, extent: Extent | None) -> Cutting:
-    """Return what is left to be cut of an image, which has no axes but those of the sky.
+    """Return what is left to be cut of a product that has but one wavelength, time or state, as an image has of each.
 
-    A filter that its row of ObsCore fits cuts nothing away; without a row, or for other products, the file tells.
+    A filter that its row of ObsCore fits cuts nothing away; where the row does not say of a cube that it has but one,
+    the file tells.
 
     Parameters
     ----------
@@ -26,24 +27,24 @@ def fitting(wanted: Cutting, product: str | None, extent: Extent | None) -> Cutt
     Raises
     ------
     NoOverlapError
-        The image is of another wavelength, time or polarization.
+        The product is of another wavelength, time or polarization.
     """
-    if product != "image" or extent is None:
+    if extent is None:
         return wanted
-    left = wanted
-    if wanted.band is not None and extent.band is not None and (extent.channels or 1) == 1:
+    left, unsaid = wanted, 1 if product == "image" else 0
+    if wanted.band is not None and extent.band is not None and (extent.channels or unsaid) == 1:
         _check("BAND", wanted.band, extent.band)
         left = replace(left, band=None)
-    if wanted.time is not None and extent.time is not None and (extent.moments or 1) == 1:
+    if wanted.time is not None and extent.time is not None and (extent.moments or unsaid) == 1:
         _check("TIME", wanted.time, extent.time)
         left = replace(left, time=None)
     if wanted.states and len(extent.states) == 1:
         if extent.states[0] not in wanted.states:
-            raise NoOverlapError(f"POL: the image is of {extent.states[0]}")
+            raise NoOverlapError(f"POL: the file is of {extent.states[0]}")
         left = replace(left, states=())
     return left
 
 
 def _check(name: str, wanted: Interval, extent: tuple[float, float]) -> None:
     if wanted.low > extent[1] or wanted.high < extent[0]:
-        raise NoOverlapError(f"{name}: the image is from {extent[0]!r} to {extent[1]!r}")
+        raise NoOverlapError(f"{name}: the file is from {extent[0]!r} to {extent[1]!r}")

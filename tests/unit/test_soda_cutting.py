@@ -232,13 +232,23 @@ IMAGE_IN_R = Extent(True, None, None, None, (5.5e-7, 7.0e-7), 1, (60000.0, 60000
     ],
 )
 def test_an_image_has_one_wavelength_one_time_and_one_state(wanted: Cutting, left: Cutting | None) -> None:
-    assert fitting(wanted, "cube", IMAGE_IN_R) == wanted
+    several = replace(IMAGE_IN_R, channels=2, moments=2, states=("I", "Q"))
+    assert fitting(wanted, "image", several) == wanted
     assert fitting(wanted, "image", None) == wanted
     if left is not None:
         assert fitting(wanted, "image", IMAGE_IN_R) == left
         return
     with pytest.raises(NoOverlapError):
         fitting(wanted, "image", IMAGE_IN_R)
+
+
+def test_a_cube_has_one_state_or_channel_where_its_row_says_so() -> None:
+    cube = replace(IMAGE_IN_R, channels=None)
+    band = Interval(6e-7, 6e-7)
+    assert fitting(Cutting(band=band, states=("I",)), "cube", cube) == Cutting(band=band)
+    assert fitting(Cutting(band=band), "cube", replace(cube, channels=1)) == Cutting()
+    with pytest.raises(NoOverlapError):
+        fitting(Cutting(band=band, states=("Q",)), "cube", cube)
 
 
 @pytest.mark.parametrize(
