@@ -56,6 +56,10 @@ EXIT_DIFFERS = 1
 @click.option("--repair", is_flag=True, help="Mend what can be mended from here.")
 @click.option("--delete-dark", is_flag=True, help="With --repair: delete dark files, too.")
 @click.option(
+    "--declare-lost", is_flag=True,
+    help="With --repair: declare last copies bad, too; Rucio then calls their files lost.",
+)  # fmt: skip
+@click.option(
     "--threshold", type=PERCENT, default="10%", show_default=True,
     help="With --repair: do nothing about differences of which there are more.",
 )  # fmt: skip
@@ -77,8 +81,9 @@ def audit(invocation: Invocation, /, rses: tuple[str, ...], **options: Any) -> N
     """
     if options["dry_run"] and not options["repair"]:
         raise UsageError("--dry-run goes with --repair: audit alone writes nothing")
-    if options["delete_dark"] and not options["repair"]:
-        raise UsageError("--delete-dark goes with --repair")
+    for more in ("delete_dark", "declare_lost"):
+        if options[more] and not options["repair"]:
+            raise UsageError(f"--{more.replace('_', '-')} goes with --repair")
     if options["scopes"] and options["datasets"]:
         raise UsageError("name scopes or datasets: a file below a dataset may be of any scope")
     with stoppable():
@@ -108,7 +113,8 @@ def _run(settings: Settings, expressions: Iterable[str], options: dict[str, Any]
         audited = [subject.report for subject in subjects]
         pool = opened.enter_context(ThreadPoolExecutor(options["workers"]))
         draw = opened.enter_context(_progress(talk))
-        examiner = Examiner(edge, pool, datetime.now(UTC) - options["older_than"], options["ignore"])
+        before = datetime.now(UTC) - options["older_than"]
+        examiner = Examiner(edge, pool, before, options["ignore"], options["declare_lost"])
         wishes = AuditOptions(
             scopes=options["scopes"],
             datasets=tuple(map(_did, options["datasets"])),

@@ -20,6 +20,7 @@ RESTING: Final = {
 }
 """States of replicas that promise no bytes."""
 
+_NAMED: Final = 3
 _SCOPE = re.compile(r"[a-zA-Z_\-.0-9]{1,25}")
 _NAME = re.compile(r"[A-Za-z0-9][/A-Za-z0-9.\-_]{0,249}")
 
@@ -42,14 +43,35 @@ def other_checksum(replica: RseReplica, read: Hashed) -> str | None:
     return None
 
 
-def lacking(replica: RseReplica, fate: Fate, why: str, elsewhere: Elsewhere) -> Finding:
-    """Return what is found of an available replica whose bytes are missing or others."""
-    others = [rse for rse in elsewhere.available if rse != replica.rse]
+def lacking(replica: RseReplica, fate: Fate, why: str, elsewhere: Elsewhere, *, declare_lost: bool = False) -> Finding:
+    """Return what is found of an available replica whose bytes are missing or others.
+
+    Parameters
+    ----------
+    replica, fate, why
+        In which way.
+    elsewhere
+        Where else it is, and in what.
+    declare_lost
+        The last replica is to be declared bad, too.
+    """
+    others = [rse for rse in elsewhere.sources if rse != replica.rse]
     if others:
         then = f"so that Rucio copies it again from {' or '.join(others)}"
-    else:
-        then = "and as there is no other replica, Rucio will call the file lost"
-    return Finding(fate, replica.rse, replica.path, why, replica.did, Remedy.DECLARE_BAD, then)
+        return Finding(fate, replica.rse, replica.path, why, replica.did, Remedy.DECLARE_BAD, then)
+    # Rucio's necromancer then detaches the file from its datasets, ends its locks and has its replica deleted.
+    out = f", take it out of {_shortly(elsewhere.parents)}" if elsewhere.parents else ""
+    lost = f"call the file lost{out} and delete what is there of it"
+    if declare_lost:
+        then = f"and as there is no other replica, Rucio will {lost}"
+        return Finding(Fate.LAST, replica.rse, replica.path, why, replica.did, Remedy.DECLARE_BAD, then)
+    why += f", and there is no other replica: put the file back there, or have Rucio {lost} (--declare-lost)"
+    return Finding(Fate.LAST, replica.rse, replica.path, why, replica.did)
+
+
+def _shortly(names: Sequence[str]) -> str:
+    named = ", ".join(names[:_NAMED])
+    return f"{named} and {len(names) - _NAMED} more" if len(names) > _NAMED else named
 
 
 def unfinished(

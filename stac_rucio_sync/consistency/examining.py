@@ -82,12 +82,15 @@ class Examiner:
         What changed later may be on its way.
     ignore
         Patterns of paths of files that are passed over.
+    declare_lost
+        Last replicas are to be declared bad, too, where their bytes are missing or others.
     """
 
     edge: RucioConsistency
     pool: Executor
     before: datetime
     ignore: Sequence[str] = ()
+    declare_lost: bool = False
     _none: Elsewhere = field(default_factory=Elsewhere)
     _unanswered: int = 0
     """Files in a row that the storage did not tell of."""
@@ -179,10 +182,11 @@ class Examiner:
 
     def _lacking(self, lacking: Sequence[tuple[RseReplica, Fate, str]]) -> list[Examined]:
         around = self.edge.elsewhere(one.did for one, _, _ in lacking)
-        return [
-            Examined(one, fate, comparison.lacking(one, fate, why, around.get(one.did, self._none)))
+        findings = [
+            comparison.lacking(one, fate, why, around.get(one.did, self._none), declare_lost=self.declare_lost)
             for one, fate, why in lacking
         ]
+        return [Examined(one, found.fate, found) for (one, _, _), found in zip(lacking, findings, strict=True)]
 
     def _copying(self, subject: Subject, copying: Sequence[tuple[RseReplica, StoredFile | None]]) -> list[Examined]:
         around = self.edge.elsewhere(one.did for one, _ in copying)

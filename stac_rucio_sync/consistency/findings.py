@@ -18,6 +18,8 @@ class Fate(StrEnum):
     """Replica: Rucio calls it available, and the storage does not have it."""
     WRONG_SIZE = "wrong size"
     WRONG_CHECKSUM = "wrong checksum"
+    LAST = "last copy"
+    """Replica: it is missing, or its file is another one, and there is none that Rucio could copy it from."""
     UNFINISHED = "unfinished"
     """Replica: COPYING for long."""
     UNCHECKED = "unchecked"
@@ -54,6 +56,7 @@ DIFFERENCES = frozenset(
         Fate.MISSING,
         Fate.WRONG_SIZE,
         Fate.WRONG_CHECKSUM,
+        Fate.LAST,
         Fate.UNFINISHED,
         Fate.UNCHECKED,
         Fate.DARK,
@@ -100,10 +103,10 @@ class Finding:
     @property
     def sign(self) -> Sign:
         """The sign of its line: ``+`` is missing, ``-`` too many, ``*`` something else, ``!`` not to be repaired."""
-        if self.fate is Fate.UNFINISHED:
+        if self.fate in (Fate.UNFINISHED, Fate.LAST):
             if self.remedy is None:
                 return Sign.ERROR
-            return Sign.CHANGE if self.remedy is Remedy.MAKE_AVAILABLE else Sign.REMOVE
+            return Sign.CHANGE if self.remedy in (Remedy.MAKE_AVAILABLE, Remedy.DECLARE_BAD) else Sign.REMOVE
         return _SIGNS[self.fate]
 
     @property

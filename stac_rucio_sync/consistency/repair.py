@@ -18,7 +18,7 @@ from stac_rucio_sync.stores.rucio_consistency import RucioConsistency
 BATCH: Final = 500
 """Findings a call to Rucio."""
 
-_LOST: Final = (Fate.MISSING, Fate.WRONG_SIZE, Fate.WRONG_CHECKSUM)
+_LOST: Final = (Fate.MISSING, Fate.WRONG_SIZE, Fate.WRONG_CHECKSUM, Fate.LAST)
 
 
 class Repair:
@@ -95,7 +95,7 @@ class Repair:
         by_did = {one.did: one for one in findings if one.did is not None}
         if not by_did:
             return
-        read = findings[0].fate is Fate.WRONG_CHECKSUM
+        read = findings[0].fate in (Fate.WRONG_CHECKSUM, Fate.LAST)
         replicas = self._edge.replicas(by_did, [self._subject.rse])
         examined = self._examiner.unlisted(self._subject, replicas, lambda _: read)
         found = {one.replica.did: one for one in examined}

@@ -56,8 +56,8 @@ class RseReport:
     @property
     def promised(self) -> int:
         """Replicas that Rucio counts on."""
-        lost = (Fate.SAME, Fate.MISSING, Fate.WRONG_SIZE, Fate.WRONG_CHECKSUM, Fate.UNCHECKED)
-        return sum(self.counts[fate] for fate in lost)
+        counted = (Fate.SAME, Fate.MISSING, Fate.WRONG_SIZE, Fate.WRONG_CHECKSUM, Fate.LAST, Fate.UNCHECKED)
+        return sum(self.counts[fate] for fate in counted)
 
     def as_json(self) -> JsonObject:
         """Return the line of ``--json`` that ends an RSE."""

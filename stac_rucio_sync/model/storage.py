@@ -43,7 +43,14 @@ class Elsewhere:
 
     available: tuple[str, ...] = ()
     """RSEs with an available replica of it."""
+    away: tuple[str, ...] = ()
+    """RSEs whose replica of it somebody declared temporarily unavailable."""
     rses: frozenset[str] = frozenset()
     """RSEs with a replica of it in any state."""
     parents: tuple[str, ...] = ()
     """``scope:name`` of the collections above it."""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """RSEs that Rucio copies it from, now or later."""
+        return (*self.available, *self.away)

@@ -168,9 +168,12 @@ class RucioConsistency:
                 resolve_parents=True,
             ):
                 states = row.get("states", {})
-                available = tuple(sorted(rse for rse, state in states.items() if state == "AVAILABLE"))
+                available, away = (
+                    tuple(sorted(rse for rse, state in states.items() if state == wanted))
+                    for wanted in ("AVAILABLE", "TEMPORARY_UNAVAILABLE")
+                )
                 found[Did(row["scope"], row["name"])] = Elsewhere(
-                    available, frozenset(states), tuple(sorted(row.get("parents", ())))
+                    available, away, frozenset(states), tuple(sorted(row.get("parents", ())))
                 )
         return found
 

@@ -72,6 +72,10 @@ class Planted:
             "state": state,
         }
 
+    def register_elsewhere(self, *names: str) -> None:
+        """Register a replica of files whose bytes are their names at another RSE, too: Rucio could copy from there."""
+        self.root.send("add_replicas", SHARED_BY, [self._entry(name, name.encode(), "A") for name in names])
+
     def plant(self, name: str, content: bytes | None = None, state: str = "A") -> Path:
         """Register a replica, and put its file there."""
         content = name.encode() if content is None else content

@@ -25,9 +25,10 @@ def plant_one_of_each(planted: Planted) -> dict[str, tuple[str, str]]:
     planted.plant_all([f"good{number}" for number in range(5)])
     planted.register("missing", b"missing")
     planted.register("copied", b"copied")
-    planted.register("copied", b"copied", rse=SHARED_BY)
     planted.plant("longer").write_bytes(b"longer than it was")
     planted.plant("other").write_bytes(b"OTHER")
+    planted.plant("rotten").write_bytes(b"ROTTEN")
+    planted.register_elsewhere("copied", "longer", "other")
     planted.register("begun", b"begun", "C")
     planted.plant("half", b"whole", "C").write_bytes(b"wh")
     planted.plant("whole", state="C")
@@ -37,10 +38,11 @@ def plant_one_of_each(planted: Planted) -> dict[str, tuple[str, str]]:
     planted.write(left.with_name("never.rucio.upload"), b"nev")
     old()
     return {
-        "missing": ("+", "missing"),
+        "missing": ("!", "last copy"),
         "copied": ("+", "missing"),
         "longer": ("*", "wrong size"),
         "other": ("*", "wrong checksum"),
+        "rotten": ("!", "last copy"),
         "begun": ("-", "unfinished"),
         "half": ("-", "unfinished"),
         "whole": ("*", "unfinished"),
@@ -56,39 +58,44 @@ def test_every_kind_of_difference_is_found_and_repaired(planted: Planted) -> Non
     told, report = planted.found(*everything, whole=True)
     assert told == expected
     assert report["counts"]["same"] == 5
-    assert (report["replicas"], report["files"]) == (12, 9 + len(AWKWARD) + 1)
+    assert (report["replicas"], report["files"]) == (13, 10 + len(AWKWARD) + 1)
 
     plan, _ = planted.found(*everything, "--repair", "--dry-run", "--delete-dark")
     assert plan == expected
-    assert planted.state("missing") == "AVAILABLE"
+    assert planted.state("copied") == "AVAILABLE"
 
     told, report = planted.found(*everything, "--repair", "--delete-dark", "--threshold", "100%")
     assert told == expected
-    assert (report["repaired"], report["remaining"]) == (len(expected), 0)
-    assert {name: planted.state(name) for name in ("missing", "copied", "longer", "other")} == dict.fromkeys(
-        ("missing", "copied", "longer", "other"), "BAD"
-    )
+    assert (report["repaired"], report["remaining"]) == (len(expected) - 2, 2)
+    states = {name: planted.state(name) for name in ("missing", "rotten", "copied", "longer", "other")}
+    assert states == {**dict.fromkeys(states, "BAD"), "missing": "AVAILABLE", "rotten": "AVAILABLE"}
     assert {name: planted.state(name) for name in ("begun", "half", "whole")} == {
         "begun": None,
         "half": None,
         "whole": "AVAILABLE",
     }
     there = {path.name for path in planted.folder.rglob("*") if path.is_file()}
-    assert there == {*(f"good{number}" for number in range(5)), "longer", "other", "whole"}
+    assert there == {*(f"good{number}" for number in range(5)), "longer", "other", "rotten", "whole"}
 
+    told, report = planted.found(*everything, "--repair", "--declare-lost", "--threshold", "100%")
+    assert told == {"missing": ("*", "last copy"), "rotten": ("*", "last copy")}
+    assert (report["repaired"], report["remaining"]) == (2, 0)
     told, report = planted.found(*everything)
     assert told == {}
-    assert report["counts"] == {"same": 6, "bad": 4, "known": 8}
+    assert report["counts"] == {"same": 6, "bad": 5, "known": 9}
 
 
 def test_the_plan_says_what_a_repair_does_and_what_follows(folder: Planted) -> None:
     plant_one_of_each(folder)
+    folder.root.send("add_dataset", folder.scope, "dataset")
+    folder.root.send("attach_dids", folder.scope, "dataset", [did_json(folder.did("missing"))])
     lines = {
         line.split()[2].partition(":")[2]: line
         for line in folder.audit(*NOW, "--scope", folder.scope).stdout.splitlines()
         if " replica " in line
     }
-    assert "repair: declare it bad, and as there is no other replica, Rucio will call the file lost" in lines["missing"]
+    assert f"Rucio call the file lost, take it out of {folder.scope}:dataset and delete" in lines["missing"]
+    assert "(--declare-lost)" in lines["missing"]
     assert f"repair: declare it bad, so that Rucio copies it again from {SHARED_BY}" in lines["copied"]
     assert lines["half"].endswith("with another file of 2 bytes; repair: withdraw it, and delete what is there of it)")
     assert lines["whole"].endswith("with the right checksum; repair: make it available)")
@@ -160,6 +167,7 @@ def test_a_storage_that_is_not_there_declares_nothing_lost(folder: Planted) -> N
 def test_a_repair_does_the_one_kind_of_which_there_are_not_too_many(folder: Planted) -> None:
     folder.plant_all([f"f{number}" for number in range(20)])
     folder.path("f7").unlink()
+    folder.register_elsewhere("f7")
     for number in range(20):
         folder.dark(f"dark{number}")
     _, report = folder.found(*NOW, "--repair", "--delete-dark")
@@ -197,6 +205,7 @@ def test_the_only_replica_of_a_file_in_a_dataset_is_not_withdrawn(folder: Plante
 def test_an_account_that_may_not_repair_is_told_so(folder: Planted) -> None:
     folder.plant("good")
     folder.register("missing", b"missing")
+    folder.register_elsewhere("missing")
     result = folder.audit(*NOW, "--scope", folder.scope, "--repair", "--threshold", "100%", account="alice")
     assert result.exit_code == 1
     assert "! replica" in result.stdout
@@ -233,8 +242,8 @@ def test_something_else_in_the_place_of_a_file_is_no_file(folder: Planted) -> No
     (folder.folder / folder.scope / "loop").symlink_to(folder.folder)
     told, report = folder.found(*NOW)
     target.unlink()
-    assert told == {"broken": ("+", "missing"), "folder": ("+", "missing")}
-    assert report["counts"] == {"same": 1, "missing": 2, "known": 1}
+    assert told == {"broken": ("!", "last copy"), "folder": ("!", "last copy")}
+    assert report["counts"] == {"same": 1, "last copy": 2, "known": 1}
 
 
 # ------------------------------------------------------------------------------------------------- what is looked at
@@ -247,6 +256,7 @@ def test_a_scope_is_looked_at_alone(planted: Planted) -> None:
     planted.write(other.path("dark-too"), b"dark")
     planted.plant("good")
     planted.register("missing", b"missing")
+    planted.register_elsewhere("missing")
     planted.dark("dark")
     told, report = planted.found(*NOW)
     assert told == {"missing": ("+", "missing"), "dark": ("-", "dark")}
@@ -264,7 +274,7 @@ def test_files_of_a_dataset_are_looked_up_one_by_one(planted: Planted) -> None:
     inside = [did_json(planted.did(name)) for name in ("good", "longer", "missing")]
     planted.root.send("attach_dids", planted.scope, "dataset", inside)
     told, report = planted.found(*NOW, "--dataset", f"{planted.scope}:dataset", whole=True)
-    assert told == {"longer": ("*", "wrong size"), "missing": ("+", "missing")}
+    assert told == {"longer": ("!", "last copy"), "missing": ("!", "last copy")}
     assert (report["replicas"], report["listed"]) == (3, False)
     unknown = planted.audit("--dataset", f"{planted.scope}:nosuch")
     assert f"there is no {planted.scope}:nosuch" in str(unknown.exception)
@@ -280,7 +290,7 @@ def test_an_rse_that_is_told_its_paths(rse_with: Callable[..., Planted]) -> None
     result = planted.audit("--json", *NOW, "--checksums", "all")
     *lines, report = map(orjson.loads, result.stdout.splitlines())
     assert {(line["fate"], line["path"]) for line in lines} == {
-        ("missing", "not/here.bin"),
+        ("last copy", "not/here.bin"),
         ("dark", "deep/dark.bin"),
     }
     assert report["counts"]["same"] == 1
@@ -292,8 +302,8 @@ def test_an_rse_that_is_only_written_to(rse_with: Callable[..., Planted]) -> Non
     planted.plant("good")
     planted.register("missing", b"missing")
     told, report = planted.found(*NOW, "--checksums", "all")
-    assert told == {"missing": ("+", "missing")}
-    assert report["counts"] == {"same": 1, "missing": 1, "known": 1}
+    assert told == {"missing": ("!", "last copy")}
+    assert report["counts"] == {"same": 1, "last copy": 1, "known": 1}
 
 
 def test_several_rses_in_one_audit(rse_with: Callable[..., Planted]) -> None:
@@ -303,9 +313,21 @@ def test_several_rses_in_one_audit(rse_with: Callable[..., Planted]) -> None:
     one.register("missing", b"missing")
     result = one.audit("--json", *NOW, "--scope", one.scope, rse=f"{one.rse}|{other.rse}")
     *lines, first, second = map(orjson.loads, result.stdout.splitlines())
-    assert [(line["rse"], line["fate"]) for line in lines] == [(one.rse, "missing")]
+    assert [(line["rse"], line["fate"]) for line in lines] == [(one.rse, "last copy")]
     assert {report["rse"]: report["differences"] for report in (first, second)} == {one.rse: 1, other.rse: 0}
     assert result.exit_code == 1
+
+    for planted in (one, other):
+        planted.path("everywhere").unlink()
+    options = ("--json", *NOW, "--scope", one.scope, "--repair", "--threshold", "100%")
+    result = one.audit(*options, rse=f"{one.rse}|{other.rse}")
+    *lines, first, second = map(orjson.loads, result.stdout.splitlines())
+    assert {(line["rse"], line["fate"]) for line in lines if line["path"].endswith("everywhere")} == {
+        (one.rse, "missing"),
+        (other.rse, "missing"),
+    }
+    assert first["repaired"] + second["repaired"] == 1  # the other one is the last by then
+    assert sorted(str(planted.state("everywhere")) for planted in (one, other)) == ["AVAILABLE", "BAD"]
 
 
 # -------------------------------------------------------------------------------------------------------- what is not
@@ -323,6 +345,7 @@ def test_what_cannot_be_audited_says_why(folder: Planted, root: RucioCalls) -> N
     assert "no protocol of scheme srm" in refusal("--protocol", "srm")
     assert "--dry-run goes with --repair" in refusal("--dry-run")
     assert "--delete-dark goes with --repair" in refusal("--delete-dark")
+    assert "--declare-lost goes with --repair" in refusal("--declare-lost")
     assert "a DID is written scope:name" in refusal("--dataset", "nothing")
     root.send("add_rse_attribute", folder.rse, "origin", "https://example.org")
     assert "somebody else's server" in refusal()

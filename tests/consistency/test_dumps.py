@@ -52,7 +52,7 @@ def test_a_storage_out_of_reach_is_compared_with_its_own_list(tape: Planted, tmp
     )
     told, report = tape.found(*NOW, "--dump", listed)
     assert told == {
-        "missing": ("+", "missing"),
+        "missing": ("!", "last copy"),
         "begun": ("-", "unfinished"),
         "dark with spaces ": ("-", "dark"),
         "\\xe9t\\xe9 in Latin-1": ("-", "dark"),
@@ -74,6 +74,7 @@ def test_a_list_is_checked_with_the_storage_where_that_is_in_reach(folder: Plant
     for name in ("listed", "unlisted"):
         folder.plant(name)
     folder.register("missing", b"missing")
+    folder.register_elsewhere("missing")
     listed = dump(
         tmp_path / "files.txt", below(folder, "listed"), below(folder, "missing"), f"{folder.scope}/gone", age=60
     )

@@ -62,3 +62,22 @@ def test_what_was_lost_at_one_place_comes_back_from_another(lake: RunningLake, r
     assert told == {}
     assert report["counts"]["same"] == 2
     assert vienna.path("garbled").read_bytes() == b"garbled" * 1000
+
+
+@pytest.mark.slow
+def test_a_file_that_is_declared_lost_leaves_its_datasets(lake: RunningLake, root: RucioCalls, scope: str) -> None:
+    root.send("add_scope", "root", scope)
+    vienna = Planted(lake, root, "VIENNA-DISK", scope)
+    vienna.plant("alone").unlink()
+    root.send("add_dataset", scope, "dataset")
+    root.send("attach_dids", scope, "dataset", [did_json(vienna.did("alone"))])
+    repair = (*NOW, "--repair", "--threshold", "100%")
+    told, report = vienna.found(*repair)
+    assert (told, report["remaining"]) == ({"alone": ("!", "last copy")}, 1)
+    run_necromancer(lake)
+    assert [row["name"] for row in root.send("list_content", scope, "dataset")] == ["alone"]
+
+    told, report = vienna.found(*repair, "--declare-lost")
+    assert (told, report["remaining"]) == ({"alone": ("*", "last copy")}, 0)
+    run_necromancer(lake)
+    assert root.send("list_content", scope, "dataset") == []

@@ -65,9 +65,16 @@ def test_checksums_that_rucio_knows_are_compared() -> None:
 def test_the_last_replica_is_told_from_one_that_is_copied_again() -> None:
     one = lacking(REPLICA, Fate.MISSING, "why", Elsewhere(available=("DISK", "TAPE")))
     assert (one.sign, one.remedy, one.then) == (Sign.ADD, Remedy.DECLARE_BAD, "so that Rucio copies it again from TAPE")
-    last = lacking(REPLICA, Fate.WRONG_SIZE, "why", Elsewhere(available=("DISK",)))
-    assert last.sign is Sign.CHANGE
-    assert "call the file lost" in last.then
+    away = lacking(REPLICA, Fate.MISSING, "why", Elsewhere(available=("DISK",), away=("TAPE",)))
+    assert away == one  # Rucio waits for it
+    around = Elsewhere(available=("DISK",), parents=("s:a", "s:b", "s:c", "s:d"))
+    last = lacking(REPLICA, Fate.WRONG_SIZE, "why", around)
+    assert (last.fate, last.sign, last.remedy) == (Fate.LAST, Sign.ERROR, None)
+    assert "take it out of s:a, s:b, s:c and 1 more" in last.why
+    assert "--declare-lost" in last.why
+    given_up = lacking(REPLICA, Fate.WRONG_SIZE, "why", around, declare_lost=True)
+    assert (given_up.fate, given_up.sign, given_up.remedy) == (Fate.LAST, Sign.CHANGE, Remedy.DECLARE_BAD)
+    assert "call the file lost" in given_up.then
 
 
 @pytest.mark.parametrize(
