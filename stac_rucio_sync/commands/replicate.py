@@ -50,7 +50,7 @@ def replicate(invocation: Invocation, /, location: str, **options: Any) -> None:
     \b
     Examples:
       stac-rucio-sync replicate https://stac.example.org/v1 --bbox 10,46,17,49 --rse VIENNA-DISK --dry-run
-      stac-rucio-sync replicate items.ndjson --role data --rse "site=vienna" --lifetime 604800 --wait
+      stac-rucio-sync replicate items.ndjson --role data --rse "VIENNA-DISK|SYDNEY-DISK" --copies 2 --wait
       stac-rucio-sync replicate items.ndjson --asset b04 --dataset user.alice:red --rse VIENNA-DISK
     """
     if options["timeout"] is not None and not options["wait"]:
