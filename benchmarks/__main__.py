@@ -53,20 +53,22 @@ def main() -> None:
     parser.add_argument("names", nargs="*", choices=[*every, []], metavar="NAME", help=", ".join(every))
     parser.add_argument("--home", type=Path, default=default_home().with_name("bench-lake"), help="home of the lake")
     parser.add_argument("--rows", type=int, default=ROWS, help="rows of ObsCore for `tap` and `sizing`")
+    parser.add_argument("--keep", action="store_true", help="go on with the lake of the last run, and its rows for `tap`")
     arguments = parser.parse_args()
     names = arguments.names or [name for name in every if name not in BY_NAME]
     met = [_printed(ALONE[name]()) for name in names if name in ALONE]
     on_lake = [name for name in names if name not in ALONE]
     if on_lake:
-        met += _on_lake(on_lake, arguments.home, arguments.rows)
+        met += _on_lake(on_lake, arguments.home, arguments.rows, keep=arguments.keep)
     if not all(met):
         sys.exit(1)
 
 
-def _on_lake(names: list[str], home: Path, rows: int) -> list[bool]:
-    """Run benchmarks on a fresh lake; tell of each whether all its figures were met."""
+def _on_lake(names: list[str], home: Path, rows: int, *, keep: bool) -> list[bool]:
+    """Run benchmarks on a lake, fresh if not kept; tell of each whether all its figures were met."""
     lake = Lake(home, say=lambda step: print(step, file=sys.stderr))
-    lake.reset()
+    if not keep:
+        lake.reset()
     lake.up()
     try:
         settings = load_settings(lake_settings=running_settings(home))
