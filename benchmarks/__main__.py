@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", choices=[*every, []], metavar="NAME", help=", ".join(every))
     parser.add_argument("--home", type=Path, default=default_home().with_name("bench-lake"), help="home of the lake")
     parser.add_argument("--rows", type=int, default=ROWS, help="rows of ObsCore for `tap` and `sizing`")
-    parser.add_argument("--keep", action="store_true", help="go on with the lake of the last run, and its rows for `tap`")
+    parser.add_argument("--keep", action="store_true", help="keep the last run's lake, and its rows for `tap`")
     arguments = parser.parse_args()
     names = arguments.names or [name for name in every if name not in BY_NAME]
     met = [_printed(ALONE[name]()) for name in names if name in ALONE]
