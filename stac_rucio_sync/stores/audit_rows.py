@@ -11,14 +11,11 @@ import psycopg
 from sqlalchemy import Table
 from sqlalchemy.pool import PoolProxiedConnection
 
-from stac_rucio_sync.errors import RefusedError
 from stac_rucio_sync.model import Did
 from stac_rucio_sync.stores.load import copy_statement, stage_statement
-from stac_rucio_sync.stores.rows import Row, Rows, plain_rows
-from stac_rucio_sync.stores.session import Sessions, translated
+from stac_rucio_sync.stores.rows import Row, Rows, plain_if_refused
+from stac_rucio_sync.stores.session import Sessions
 from stac_rucio_sync.stores.tables import EPN, FILE, ITEM, LINK, OBSCORE, REPLICA, loaded_columns
-
-_STREAM_ROWS = 2000
 
 #: Rows that no item of any source accounts for: table, key, and the condition that there is none.
 _FOREIGN = {
@@ -74,13 +71,7 @@ class AuditRows:
         list of RowDifference
             Table by table, by key. Nothing is written, but temporary tables.
         """
-        try:
-            return self._sessions.call(lambda: self._differences(rows))
-        except RefusedError:
-            cleaned = plain_rows(rows)
-            if cleaned == rows:
-                raise
-        return self._sessions.call(lambda: self._differences(cleaned))
+        return plain_if_refused(lambda these: self._sessions.call(lambda: self._differences(these)), rows)
 
     def _differences(self, rows: Rows) -> list[RowDifference]:
         found: list[RowDifference] = []
@@ -105,18 +96,8 @@ class AuditRows:
             statement = f"SELECT {keys} FROM {table.fullname} t WHERE {condition}"  # noqa: S608 - constants above
             if table is OBSCORE and by_trigger:
                 statement += " AND t.did IS NULL"
-            for row in self._stream(statement):
+            for row in self._sessions.stream(statement, whole_tables=True):
                 yield RowDifference(table.name, row, wanted=False, there=True)
-
-    def _stream(self, statement: str) -> Iterator[tuple[Any, ...]]:
-        try:
-            with self._sessions.transaction() as (connection, _):
-                connection.execute("SET LOCAL enable_seqscan = on")  # this reads whole tables
-                with connection.cursor(name="audit") as cursor:
-                    cursor.itersize = _STREAM_ROWS
-                    yield from cursor.execute(statement.encode())
-        except psycopg.Error as error:
-            raise translated(error) from error
 
     def delete_foreign(self, rows: Sequence[RowDifference]) -> int:
         """Delete rows that `foreign` found, if no item has claimed them meanwhile; return how many went."""
@@ -133,12 +114,7 @@ class AuditRows:
 
     def known_datasets(self, dids: Sequence[Did]) -> set[Did]:
         """Return those of the DIDs that are datasets of items, of any source."""
-
-        def read() -> set[Did]:
-            with self._sessions.transaction() as (connection, _):
-                return {Did(*row) for row in connection.execute(_KNOWN_DATASETS, _arrays(dids))}
-
-        return self._sessions.call(read) if dids else set()
+        return {Did(*row) for row in self._sessions.rows(_KNOWN_DATASETS, _arrays(dids))} if dids else set()
 
 
 def _stage(connection: psycopg.Connection[Any], pooled: PoolProxiedConnection, tables: Sequence[Table]) -> None:

@@ -64,12 +64,7 @@ class DescribedRows:
 
     def match(self) -> None:
         """Make and drop items so that there is one for each DID whose metadata made an ObsCore row."""
-
-        def match() -> None:
-            with self._sessions.transaction() as (connection, _):
-                connection.execute("SELECT lake.match_described()")
-
-        self._sessions.call(match)
+        self._sessions.execute("SELECT lake.match_described()")
 
     def unread(self, last: Did | None, most: int) -> list[Did]:
         """Return DIDs whose files were never read, that come after one."""
@@ -80,24 +75,14 @@ class DescribedRows:
         return self._dids(_AFTER, last, most)
 
     def _dids(self, statement: str, last: Did | None, most: int) -> list[Did]:
-        def read() -> list[Did]:
-            with self._sessions.transaction() as (connection, _):
-                rows = connection.execute(statement.encode(), ["" if last is None else str(last), most]).fetchall()
-                return [Did(*row) for row in rows]
-
-        return self._sessions.call(read)
+        return [Did(*row) for row in self._sessions.rows(statement, ["" if last is None else str(last), most])]
 
     def files(self, dids: Sequence[Did]) -> dict[Did, dict[Did, Held]]:
         """Return the files of DIDs as the tables have them; each of the DIDs is there."""
-
-        def read() -> dict[Did, dict[Did, Held]]:
-            found: dict[str, dict[Did, Held]] = {str(did): {} for did in dids}
-            with self._sessions.transaction() as (connection, _):
-                for item, scope, name, *facts in connection.execute(_FILES, [list(found)]):
-                    found[item][Did(scope, name)] = Held(*facts)
-            return {did: found[str(did)] for did in dids}
-
-        return self._sessions.call(read)
+        found: dict[str, dict[Did, Held]] = {str(did): {} for did in dids}
+        for item, scope, name, *facts in self._sessions.rows(_FILES, [list(found)]):
+            found[item][Did(scope, name)] = Held(*facts)
+        return {did: found[str(did)] for did in dids}
 
     def write(self, fresh: Contents, gone: Mapping[Did, Sequence[Did]]) -> None:
         """Write files of DIDs, and that these have been read; DIDs that are no items of no collection are passed over.

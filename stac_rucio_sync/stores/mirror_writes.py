@@ -6,16 +6,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import psycopg
 from psycopg.types.json import Jsonb
 
-from stac_rucio_sync.errors import FatalError
 from stac_rucio_sync.model import Did, Replica, Rse
 from stac_rucio_sync.stores.described import DescribedRows
 from stac_rucio_sync.stores.load import Load, write_distances
 from stac_rucio_sync.stores.replica_rows import MirrorChanges
 from stac_rucio_sync.stores.rows import rse_rows
-from stac_rucio_sync.stores.session import Sessions, fatal_connection_error
+from stac_rucio_sync.stores.session import Sessions
 from stac_rucio_sync.stores.watch_state import WatchState
 
 # LATERAL with OFFSET 0 or LIMIT is a look-up by key for each key, whatever the planner believes of the tables.
@@ -99,15 +97,8 @@ class MirrorWrites:
         FatalError
             It cannot be connected to, or has no mirror yet.
         """
-        sessions = Sessions(url)
-        try:
-            with sessions.connect() as connection:
-                there = connection.execute("SELECT to_regclass('lake.mirror') IS NOT NULL").fetchall()[0][0]
-        except psycopg.Error as error:
-            raise fatal_connection_error(error) from error
-        if not there:
-            raise FatalError("the database has no mirror of replicas yet: run stac-rucio-sync db apply")
-        return cls(sessions)
+        lacking = "the database has no mirror of replicas yet: run stac-rucio-sync db apply"
+        return cls(Sessions.open(url, table="lake.mirror", lacking=lacking))
 
     def close(self) -> None:
         """Give the connections back."""
@@ -117,13 +108,13 @@ class MirrorWrites:
 
     def clock(self) -> datetime:
         """Return the time by the clock that all writers share (UTC)."""
-        now: datetime = self._rows("SELECT clock_timestamp()")[0][0]
+        now: datetime = self._sessions.rows("SELECT clock_timestamp()")[0][0]
         return now
 
     def held(self, dids: Sequence[Did]) -> dict[Did, dict[str, Replica]]:
         """Return what the mirror says of files, by RSE; files that no item has are left out."""
         found: dict[Did, dict[str, Replica]] = {}
-        for n, rse, *row in self._rows(_HELD, _columns(dids)) if dids else ():
+        for n, rse, *row in self._sessions.rows(_HELD, _columns(dids)) if dids else ():
             did = dids[n - 1]
             replicas = found.setdefault(did, {})
             if rse is not None:
@@ -133,7 +124,7 @@ class MirrorWrites:
     def files_of(self, datasets: Sequence[Did]) -> dict[Did, list[Did]]:
         """Return the files of items by their datasets; what is no item's dataset is left out."""
         files: dict[Did, list[Did]] = {}
-        for n, scope, name in self._rows(_FILES_OF, _columns(datasets)) if datasets else ():
+        for n, scope, name in self._sessions.rows(_FILES_OF, _columns(datasets)) if datasets else ():
             of_dataset = files.setdefault(datasets[n - 1], [])
             if name is not None:
                 of_dataset.append(Did(scope, name))
@@ -141,15 +132,15 @@ class MirrorWrites:
 
     def files_after(self, last: Did | None, most: int) -> list[Did]:
         """Return the files that come after one, in the order of their DIDs."""
-        return [Did(*row) for row in self._rows(_AFTER, [*(last or ("", "")), most])]
+        return [Did(*row) for row in self._sessions.rows(_AFTER, [*(last or ("", "")), most])]
 
     def count_files(self) -> int:
         """Return how many files all items have together."""
-        return int(self._rows("SELECT count(*) FROM (SELECT DISTINCT scope, name FROM lake.file) f")[0][0])
+        return int(self._sessions.rows("SELECT count(*) FROM (SELECT DISTINCT scope, name FROM lake.file) f")[0][0])
 
     def collections(self) -> list[str]:
         """Return the collections that items are of."""
-        rows = self._rows("SELECT DISTINCT collection FROM lake.item WHERE collection <> '' ORDER BY 1")
+        rows = self._sessions.rows("SELECT DISTINCT collection FROM lake.item WHERE collection <> '' ORDER BY 1")
         return [collection for (collection,) in rows]
 
     def write(self, answers: Mapping[Did, Sequence[Replica]], asked: datetime) -> MirrorChanges:
@@ -194,7 +185,7 @@ class MirrorWrites:
     def dids_after(self, last: Did | None, most: int) -> list[Did]:
         """Return the datasets and files of items that come after one, in the order of their DIDs."""
         place = {"scope": last.scope if last else "", "name": last.name if last else "", "most": most}
-        return [Did(*row) for row in self._rows(_DIDS_AFTER, place)]
+        return [Did(*row) for row in self._sessions.rows(_DIDS_AFTER, place)]
 
     def write_links(self, dids: Sequence[Did], links: Mapping[Did, Any]) -> int:
         """Make the tables say what the metadata of DIDs name under ``datalinks``; return of how many DIDs it differed.
@@ -224,14 +215,14 @@ class MirrorWrites:
     def rses(self) -> dict[str, Rse]:
         """Return what the tables say of RSEs."""
         columns = "rse, deterministic, rse_type, available_read, site, latitude, longitude, origin"
-        return {row[0]: Rse(*row) for row in self._rows(f"SELECT {columns} FROM lake.rse")}  # noqa: S608 - constants above
+        return {row[0]: Rse(*row) for row in self._sessions.rows(f"SELECT {columns} FROM lake.rse")}  # noqa: S608 - constants above
 
     def distances(self, sources: Collection[str] | None = None) -> dict[tuple[str, str], int]:
         """Return what the tables say of distances: of those from some RSEs, or of all."""
         if sources is None:
-            rows = self._rows("SELECT source, destination, distance FROM lake.rse_distance")
+            rows = self._sessions.rows("SELECT source, destination, distance FROM lake.rse_distance")
         else:
-            rows = self._rows(_DISTANCES_FROM, [sorted(sources)]) if sources else []
+            rows = self._sessions.rows(_DISTANCES_FROM, [sorted(sources)]) if sources else []
         return {(source, destination): distance for source, destination, distance in rows}
 
     def write_rses(self, rses: Iterable[Rse], names: Collection[str]) -> None:
@@ -258,13 +249,6 @@ class MirrorWrites:
                     connection.execute(_DROP_DISTANCES, _columns(others))
 
         self._sessions.call(write)
-
-    def _rows(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
-        def read() -> list[tuple[Any, ...]]:
-            with self._sessions.transaction() as (connection, _):
-                return connection.execute(statement.encode(), values).fetchall()
-
-        return self._sessions.call(read)
 
 
 def _columns(keys: Collection[tuple[str, ...]]) -> list[list[str]]:

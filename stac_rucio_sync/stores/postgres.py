@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.types.json import Jsonb
 
-from stac_rucio_sync.errors import FatalError, RefusedError, UsageError
+from stac_rucio_sync.errors import FatalError, UsageError
 from stac_rucio_sync.model import (
     Cursor,
     Did,
@@ -26,8 +26,8 @@ from stac_rucio_sync.model import (
 from stac_rucio_sync.stores.load import Load, write_distances
 from stac_rucio_sync.stores.quarantine import keep, release, set_aside
 from stac_rucio_sync.stores.removal import Removals
-from stac_rucio_sync.stores.rows import Rows, plain_keys, plain_rows, plain_text, rows_of, rse_rows
-from stac_rucio_sync.stores.session import Sessions, fatal_connection_error, translated
+from stac_rucio_sync.stores.rows import Rows, plain_if_refused, plain_keys, plain_text, rows_of, rse_rows
+from stac_rucio_sync.stores.session import Sessions, translated
 from stac_rucio_sync.stores.state import Place, QuarantineEntry, RowDifference, SourceState
 from stac_rucio_sync.stores.statements import (
     BEGIN,
@@ -48,7 +48,6 @@ T = TypeVar("T")
 
 SOURCE_LOCKS = 0x57AC0002
 """First half of the advisory lock of a source; the second is the hash of its name."""
-_STREAM_ROWS = 2000
 
 
 class PostgresStore:
@@ -83,15 +82,8 @@ class PostgresStore:
         FatalError
             It cannot be connected to, or its schema was never applied.
         """
-        sessions = Sessions(url)
-        try:
-            with sessions.connect() as connection:
-                there = connection.execute("SELECT to_regclass('lake.item') IS NOT NULL").fetchone()
-        except psycopg.Error as error:
-            raise fatal_connection_error(error) from error
-        if there is None or not there[0]:
-            raise FatalError("the database has no schema of stac-rucio-sync: run stac-rucio-sync db apply")
-        return cls(sessions)
+        lacking = "the database has no schema of stac-rucio-sync: run stac-rucio-sync db apply"
+        return cls(Sessions.open(url, table="lake.item", lacking=lacking))
 
     def close(self) -> None:
         """Give the connections back."""
@@ -108,7 +100,7 @@ class PostgresStore:
             return {}, {}
         recorded: dict[ItemKey, str] = {}
         quarantined: dict[ItemKey, str] = {}
-        for n, good, bad in self._rows(FINGERPRINTS, plain_keys(keys)):
+        for n, good, bad in self._sessions.rows(FINGERPRINTS, plain_keys(keys)):
             key = keys[n - 1]
             if good is not None:
                 recorded[key] = good
@@ -122,20 +114,20 @@ class PostgresStore:
             return FoundState({}, {})
         columns = plain_keys(keys)
         files: dict[int, list[FoundFile]] = {}
-        for n, asset, scope, name, size, adler32, md5, pfns in self._rows(FOUND_FILES, columns):
+        for n, asset, scope, name, size, adler32, md5, pfns in self._sessions.rows(FOUND_FILES, columns):
             files.setdefault(n, []).append(FoundFile(asset, Did(scope, name), size, adler32, md5, tuple(pfns)))
         items = {
             keys[n - 1]: Found(
                 keys[n - 1], source, fingerprint, Did(scope, name), tuple(metadata), tuple(files.get(n, ()))
             )
-            for n, source, fingerprint, scope, name, metadata in self._rows(FOUND_ITEMS, columns)
+            for n, source, fingerprint, scope, name, metadata in self._sessions.rows(FOUND_ITEMS, columns)
         }
-        quarantined = {keys[n - 1]: bad for n, bad in self._rows(FOUND_QUARANTINED, columns)}
+        quarantined = {keys[n - 1]: bad for n, bad in self._sessions.rows(FOUND_QUARANTINED, columns)}
         return FoundState(items, quarantined)
 
     def resolve(self, did: Did) -> list[Place]:
         """Return the items and assets that a file DID or a dataset DID stands for (shared files: several)."""
-        rows = self._rows(
+        rows = self._sessions.rows(
             "SELECT collection, id, asset FROM lake.file WHERE (scope, name) = (%(scope)s, %(name)s) "
             "AND collection <> '' UNION ALL SELECT collection, id, NULL FROM lake.item "
             "WHERE (scope, name) = (%(scope)s, %(name)s) AND collection <> '' ORDER BY 1, 2, 3",
@@ -145,16 +137,16 @@ class PostgresStore:
 
     def source_state(self, name: str) -> SourceState | None:
         """Return where a source stands; None: it was never read."""
-        return next((SourceState(*row) for row in self._rows(STATES, {"name": name})), None)
+        return next((SourceState(*row) for row in self._sessions.rows(STATES, {"name": name})), None)
 
     def status(self) -> list[SourceState]:
         """Return where every source stands, by name."""
-        return [SourceState(*row) for row in self._rows(STATES, {"name": None})]
+        return [SourceState(*row) for row in self._sessions.rows(STATES, {"name": None})]
 
     def items_of_source(self, name: str) -> Iterator[ItemKey]:
         """Yield the items that a source wrote last, sorted; memory does not grow with their number."""
         statement = "SELECT collection, id FROM lake.item WHERE source = %s ORDER BY collection, id"
-        return (ItemKey(*row) for row in self._stream(statement, [name]))
+        return (ItemKey(*row) for row in self._sessions.stream(statement, [name]))
 
     def quarantine(self, source: str | None = None) -> Iterator[QuarantineEntry]:
         """Yield what was set aside, of one source or of all, oldest first."""
@@ -163,14 +155,14 @@ class PostgresStore:
                 commit
             FROM lake.quarantine WHERE %(source)s::text IS NULL OR source = %(source)s ORDER BY source, entry
         """
-        for name, collection, item_id, *rest in self._stream(statement, {"source": source}):
+        for name, collection, item_id, *rest in self._sessions.stream(statement, {"source": source}):
             yield QuarantineEntry(name, None if item_id is None else ItemKey(collection, item_id), *rest)
 
     # ----------------------------------------------------------------------------------------------- what is written
 
     def clock(self) -> datetime:
         """Return the time by the clock that all writers share (UTC)."""
-        now: datetime = self._rows("SELECT clock_timestamp()", [])[0][0]
+        now: datetime = self._sessions.rows("SELECT clock_timestamp()")[0][0]
         return now
 
     def commit(
@@ -230,18 +222,13 @@ class PostgresStore:
                     _end(connection, source, end)
                 return written
 
-        written = self._written(write, rows)
+        written = self._call_with(rows, write)
         self._sources.add(source)
         return written
 
     def begin(self, source: str, cursor: Cursor) -> None:
         """Record, before a run has any effect, from where the next one must read if this one is cut short."""
-
-        def write() -> None:
-            with self._sessions.transaction() as (connection, _):
-                connection.execute(BEGIN, [Jsonb(cursor), source])
-
-        self._sessions.call(write)
+        self._sessions.execute(BEGIN, [Jsonb(cursor), source])
 
     def differing_rows(self, settled: Sequence[Settled]) -> dict[ItemKey, RowDifference]:
         """Compare ObsCore rows that a trigger made with those that are wanted.
@@ -265,13 +252,15 @@ class PostgresStore:
                 return Load(connection, pooled).differing(these)
 
         by_publisher_did = {one.wanted.obscore.obs_publisher_did: one.wanted for one in settled}
-        found = self._written(compare, rows)
-        if any(missing for _, missing, _ in found) and not self._rows(TRIGGER_THERE, []):
+        found = self._call_with(rows, compare)
+        if any(missing for _, missing, _ in found) and not self._sessions.rows(TRIGGER_THERE):
             raise FatalError(
                 "the settings say that Rucio's metadata are in PostgreSQL, but no trigger of stac-rucio-sync is on its "
                 "table: run stac-rucio-sync db apply after Rucio's server made rucio.dids in this database"
             )
-        reasons = dict(self._rows(SET_ASIDE_BY_TRIGGER, [[str(by_publisher_did[one].did) for one, _, _ in found]]))
+        reasons = dict(
+            self._sessions.rows(SET_ASIDE_BY_TRIGGER, [[str(by_publisher_did[one].did) for one, _, _ in found]])
+        )
         return {
             by_publisher_did[publisher_did].key: RowDifference(
                 missing, tuple(columns), reasons.get(str(by_publisher_did[publisher_did].did))
@@ -299,12 +288,12 @@ class PostgresStore:
             with self._sessions.transaction() as (connection, pooled):
                 Load(connection, pooled).write_rses(rows)
 
-        self._written(write, rse_rows(these.values()))
+        self._call_with(rse_rows(these.values()), write)
         self._rses |= these
 
     def without_distances(self, rses: Iterable[str]) -> set[str]:
         """Return those RSEs that no distance to another is known of."""
-        return {rse for (rse,) in self._rows(WITHOUT_DISTANCES, [sorted(rses)])}
+        return {rse for (rse,) in self._sessions.rows(WITHOUT_DISTANCES, [sorted(rses)])}
 
     def upsert_distances(self, distances: Mapping[tuple[str, str], int]) -> None:
         """Add distances between RSEs, by (source, destination), or bring them up to date."""
@@ -345,33 +334,8 @@ class PostgresStore:
             with suppress(psycopg.Error):
                 connection.close()
 
-    # -------------------------------------------------------------------------------------------------------- driver
-
-    def _rows(self, statement: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        def read() -> list[tuple[Any, ...]]:
-            with self._sessions.transaction() as (connection, _):
-                return connection.execute(statement, values).fetchall()
-
-        return self._sessions.call(read)
-
-    def _stream(self, statement: str, values: Sequence[Any] | Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
-        """Yield rows through a cursor in the server. What was yielded cannot be taken back: no second try."""
-        try:
-            with self._sessions.transaction() as (connection, _), connection.cursor(name="stream") as cursor:
-                cursor.itersize = _STREAM_ROWS
-                yield from cursor.execute(statement, values)
-        except psycopg.Error as error:
-            raise translated(error) from error
-
-    def _written(self, write: Callable[[Rows], T], rows: Rows) -> T:
-        """Write rows; where text holds what PostgreSQL's cannot, leave that out and write again."""
-        try:
-            return self._sessions.call(lambda: write(rows))
-        except RefusedError:
-            cleaned = plain_rows(rows)
-            if cleaned == rows:
-                raise
-        return self._sessions.call(lambda: write(cleaned))
+    def _call_with(self, rows: Rows, work: Callable[[Rows], T]) -> T:
+        return plain_if_refused(lambda these: self._sessions.call(lambda: work(these)), rows)
 
 
 def _end(connection: psycopg.Connection[Any], source: str, end: ReadEnd) -> None:

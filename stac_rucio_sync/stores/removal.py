@@ -126,12 +126,7 @@ class Removals:
 
     def release(self, source: str, keys: Sequence[ItemKey]) -> None:
         """Take items out of the quarantine that the source no longer has: nobody shall try them again."""
-
-        def write() -> None:
-            with self._sessions.transaction() as (connection, _):
-                connection.execute(_RELEASE, _values(source, keys))
-
-        self._sessions.call(write)
+        self._sessions.execute(_RELEASE, _values(source, keys))
 
     def pending(self, source: str) -> list[ItemKey]:
         """Return the items whose removal was begun and cut short, without those that are back."""
@@ -145,12 +140,7 @@ class Removals:
 
     def finish(self, keys: Sequence[ItemKey]) -> None:
         """Note that Rucio holds nothing more of items that may go."""
-
-        def write() -> None:
-            with self._sessions.transaction() as (connection, _):
-                connection.execute(_FINISH, plain_keys(keys))
-
-        self._sessions.call(write)
+        self._sessions.execute(_FINISH, plain_keys(keys))
 
 
 def _gone(connection: psycopg.Connection[Any], statement: str, source: str, keys: Sequence[ItemKey]) -> list[Gone]:

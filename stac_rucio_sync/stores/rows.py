@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Table
 
+from stac_rucio_sync.errors import RefusedError
 from stac_rucio_sync.model import Did, EpnRow, File, ItemKey, Link, ObsCoreRow, Replica, Rse, Settled
 from stac_rucio_sync.stores.tables import EPN, FILE, ITEM, LINK, OBSCORE, REPLICA, RSE
 
 Row = tuple[Any, ...]
 """Values in the order of `loaded_columns`; arrays are written out as PostgreSQL's array literals."""
 Rows = Mapping[Table, Sequence[Row]]
+T = TypeVar("T")
 
 
 def rows_of(source: str, settled: Sequence[Settled]) -> Rows:
@@ -74,6 +76,17 @@ def plain_rows(rows: Rows) -> Rows:
         table: [tuple(plain_text(value) if isinstance(value, str) else value for value in row) for row in these]
         for table, these in rows.items()
     }
+
+
+def plain_if_refused(work: Callable[[Rows], T], rows: Rows) -> T:
+    """Do something with rows; where their text holds what PostgreSQL's cannot, leave that out and do it again."""
+    try:
+        return work(rows)
+    except RefusedError:
+        plain = plain_rows(rows)
+        if plain == rows:
+            raise
+    return work(plain)
 
 
 def plain_text(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
@@ -18,9 +18,13 @@ from stac_rucio_sync.stores.hosts import conninfo
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
+Values = Sequence[Any] | Mapping[str, Any]
+"""What the places of a statement stand for."""
 
 RETRY_SECONDS = 60.0
 """How long a call is tried again: a server that restarts and recovers needs less."""
+_STREAM_ROWS = 2000
+_WHOLE_TABLES = "SET LOCAL enable_seqscan = on"
 _BY_KEY = "SET enable_seqscan = off; SET jit = off"
 """Every statement of the store looks a batch of keys up. The planner knows nothing of temporary tables and of tables
 that were empty a minute ago: left to itself it keeps plans that read whole tables for each batch."""
@@ -91,6 +95,34 @@ class Sessions:
             use_native_hstore=False,
         )
 
+    @classmethod
+    def open(cls, url: str, *, table: str, lacking: str) -> Sessions:
+        """Make the pool of a store, and see that its tables are there.
+
+        Parameters
+        ----------
+        url
+            ``postgresql://`` URL of a role that has ``lake_ingest``.
+        table
+            One that the store cannot do without.
+        lacking
+            What to say where it is not there.
+
+        Raises
+        ------
+        FatalError
+            The database cannot be connected to, or lacks the table.
+        """
+        sessions = cls(url)
+        try:
+            with sessions.connect() as connection:
+                there = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [table]).fetchall()[0][0]
+        except psycopg.Error as error:
+            raise fatal_connection_error(error) from error
+        if not there:
+            raise FatalError(lacking)
+        return sessions
+
     def connect(self) -> psycopg.Connection[Any]:
         """Open a connection outside the pool."""
         return psycopg.connect(self._conninfo)
@@ -133,6 +165,39 @@ class Sessions:
             raise
         finally:
             pooled.close()
+
+    def rows(self, statement: str, values: Values = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of one statement, which is a transaction and a `call` of its own."""
+
+        def read() -> list[tuple[Any, ...]]:
+            with self.transaction() as (connection, _):
+                return connection.execute(statement.encode(), values).fetchall()
+
+        return self.call(read)
+
+    def execute(self, statement: str, values: Values = ()) -> None:
+        """Do one statement, which is a transaction and a `call` of its own."""
+
+        def do() -> None:
+            with self.transaction() as (connection, _):
+                connection.execute(statement.encode(), values)
+
+        self.call(do)
+
+    def stream(self, statement: str, values: Values = (), *, whole_tables: bool = False) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of one statement through a cursor in the server: memory does not grow with their number.
+
+        What was yielded cannot be taken back, so there is no second try. ``whole_tables``: the statement reads them.
+        """
+        try:
+            with self.transaction() as (connection, _):
+                if whole_tables:
+                    connection.execute(_WHOLE_TABLES)
+                with connection.cursor(name="stream") as cursor:
+                    cursor.itersize = _STREAM_ROWS
+                    yield from cursor.execute(statement.encode(), values)
+        except psycopg.Error as error:
+            raise translated(error) from error
 
     def call(self, work: Callable[[], T]) -> T:
         """Do something that may be done twice, and try again while the database does not answer.

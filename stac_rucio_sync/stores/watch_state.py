@@ -69,14 +69,9 @@ class WatchState:
 
     def standing(self) -> Standing:
         """Return where the watcher stands."""
-
-        def read() -> Standing:
-            with self._sessions.transaction() as (connection, _):
-                for polled_to, last_full, scope, name in connection.execute(_STANDING):
-                    return Standing(polled_to, last_full, None if name is None else Did(scope, name))
-            return Standing()
-
-        return self._sessions.call(read)
+        for polled_to, last_full, scope, name in self._sessions.rows(_STANDING):
+            return Standing(polled_to, last_full, None if name is None else Did(scope, name))
+        return Standing()
 
     def well(self, polled_to: datetime | None = None) -> None:
         """Note that Rucio answered, and up to when, by its own clock, its changes are in the mirror."""
