@@ -1,4 +1,7 @@
-"""All real items through the command line: every one accounted for, and nothing sent when nothing changed."""
+"""Real items through the command line: every one accounted for, and nothing sent when nothing changed.
+
+All of them take Rucio a minute: in ``make test`` it is some of each collection, and all that have files.
+"""
 
 from __future__ import annotations
 
@@ -33,14 +36,23 @@ ITEMS, DUPLICATES, DUPLICATED = 6329, 180, 122
 FILES, REPLICAS, ITEMS_WITH_FILES = 3063, 5464, 173
 # 6,097 items have no processing:level, two have one that is no level ("ORTHO/BASIC").
 SILENT_ON_CALIBRATION = 6099
+MOST_OF_A_COLLECTION, MOST_ASSETS = 8, 90
+# Products of Sentinel-1 and Sentinel-3 with more than 90 assets each: counted as above.
+LARGE_ITEMS, LARGE_FILES, LARGE_REPLICAS = 7, 1097, 2187
 
 pytestmark = pytest.mark.timeout(400)  # the first run registers six thousand items
 
 
 @dataclass(frozen=True)
 class Wild:
-    """The first run over all items, by the command line."""
+    """The first run over the items, by the command line."""
 
+    file: Path
+    items: int
+    silent_on_calibration: int
+    items_with_files: int
+    files: int
+    replicas: int
     name: str
     settings: Settings
     exit_code: int
@@ -48,12 +60,45 @@ class Wild:
     talk: str
 
 
-@pytest.fixture(scope="module")
-def wild(lake: RunningLake, real_items: Path) -> Wild:
+def some_of_each_collection(file: Path, folder: Path) -> Path:
+    """Copy the first items of every collection, and all with an asset of stated size but the largest few."""
+    met: Counter[str] = Counter()
+    copy = folder / "items.ndjson.gz"
+    with gzip.open(file, "rt") as lines, gzip.open(copy, "wt", compresslevel=1) as some:
+        for line in lines:
+            item = json.loads(line)
+            collection = item.get("collection") or "items"
+            assets = list((item.get("assets") or {}).values())
+            sized = any("file:size" in asset for asset in assets)
+            if len(assets) > MOST_ASSETS:
+                continue
+            if sized or met[collection] < MOST_OF_A_COLLECTION:
+                met[collection] += 1
+                some.write(line)
+    return copy
+
+
+def counted(file: Path) -> tuple[int, int]:
+    """Return how many items a file has, and how many of them do not say how they are calibrated."""
+    with gzip.open(file, "rt") as lines:
+        levels = [json.loads(line)["properties"].get("processing:level") for line in lines]
+    return len(levels), sum(level in {None, "ORTHO/BASIC"} for level in levels)
+
+
+@pytest.fixture(scope="module", params=["some", pytest.param("all", marks=pytest.mark.slow)])
+def wild(
+    lake: RunningLake, real_items: Path, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Wild:
+    file = real_items / "items.ndjson.gz"
+    expected = (ITEMS, SILENT_ON_CALIBRATION, ITEMS_WITH_FILES, FILES, REPLICAS)
+    if request.param == "some":
+        file = some_of_each_collection(file, tmp_path_factory.mktemp("wild"))
+        held = (ITEMS_WITH_FILES - LARGE_ITEMS, FILES - LARGE_FILES, REPLICAS - LARGE_REPLICAS)
+        expected = (*counted(file), *held)
     name = scope = "wild" + uuid4().hex[:8]
     command = Path(sys.executable).with_name("stac-rucio-sync")
     done = subprocess.run(
-        [command, "--home", lake.home, "sync", real_items / "items.ndjson.gz", "--name", name, "--json"],
+        [command, "--home", lake.home, "sync", file, "--name", name, "--json"],
         capture_output=True,
         text=True,
         timeout=380,
@@ -62,7 +107,7 @@ def wild(lake: RunningLake, real_items: Path) -> Wild:
     )
     assert done.returncode in (0, 1), done.stderr
     settings = lake.settings_with(identity={"scope": scope})
-    return Wild(name, settings, done.returncode, json.loads(done.stdout), done.stderr)
+    return Wild(file, *expected, name, settings, done.returncode, json.loads(done.stdout), done.stderr)
 
 
 def assert_adds_up(report: Report, read: int) -> None:
@@ -76,13 +121,13 @@ def assert_adds_up(report: Report, read: int) -> None:
 
 def test_all_real_items_are_accounted_for(wild: Wild) -> None:
     report = wild.report
-    assert report["read"] == ITEMS == sum(report[fate] for fate in FATES)
+    assert report["read"] == wild.items == sum(report[fate] for fate in FATES)
     assert (report["failed"], report["superseded"], report["unchanged"], report["removed"]) == (0, 0, 0, 0)
     assert report["complete"]
     assert report["quarantined"] == 0  # all of them can be mapped, whatever is wrong with them
-    assert (report["files"], report["replicas"]) == (FILES, REPLICAS)
-    assert report["links_only"] == ITEMS - ITEMS_WITH_FILES
-    assert report["defaulted"] == SILENT_ON_CALIBRATION
+    assert (report["files"], report["replicas"]) == (wild.files, wild.replicas)
+    assert report["links_only"] == wild.items - wild.items_with_files
+    assert report["defaulted"] == wild.silent_on_calibration
     assert wild.exit_code == (1 if report["quarantined"] else 0)
     assert "Traceback" not in wild.talk
     with psycopg.connect(wild.settings.database_url()) as connection:
@@ -92,7 +137,7 @@ def test_all_real_items_are_accounted_for(wild: Wild) -> None:
         (rows,) = connection.execute(
             "SELECT count(*) FROM ivoa.obscore JOIN lake.item USING (obs_publisher_did) WHERE source = %s", [wild.name]
         ).fetchone() or (0,)
-    assert items == rows == ITEMS - report["quarantined"]
+    assert items == rows == wild.items - report["quarantined"]
 
 
 def damaged(item: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -132,10 +177,10 @@ def test_a_person_understands_why_an_item_was_set_aside(wild: Wild, real_items: 
         assert not re.search(r"Traceback|\b[A-Z]\w+(?:Error|Exception)\b|<class|0x[0-9a-f]{6}", reason), reason
 
 
-def test_every_item_with_a_sized_asset_at_a_known_place_has_files(wild: Wild, real_items: Path) -> None:
+def test_every_item_with_a_sized_asset_at_a_known_place_has_files(wild: Wild) -> None:
     """Of the assets with a size, those at an https address without a query can be registered, whatever else."""
     expected: set[tuple[str, str]] = set()
-    with gzip.open(real_items / "items.ndjson.gz", "rt") as lines:
+    with gzip.open(wild.file, "rt") as lines:
         for line in lines:
             item = json.loads(line)
             for asset in (item.get("assets") or {}).values():
@@ -150,18 +195,16 @@ def test_every_item_with_a_sized_asset_at_a_known_place_has_files(wild: Wild, re
     assert expected <= set(rows)
 
 
-def test_the_second_run_does_nothing_and_asks_rucio_nothing(
-    wild: Wild, lake: RunningLake, real_items: Path, tmp_path: Path
-) -> None:
+def test_the_second_run_does_nothing_and_asks_rucio_nothing(wild: Wild, lake: RunningLake, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as instead_of_rucio:
         config = pointed_at(instead_of_rucio.getsockname()[1], wild.settings.rucio.config, tmp_path)
         settings = lake.settings_with(
             identity={"scope": wild.settings.identity.scope}, rucio={"config": config, "timeout": 2, "attempts": 1}
         )
-        report, requests = run_job(real_items / "items.ndjson.gz", wild.name, settings)
+        report, requests = run_job(wild.file, wild.name, settings)
         knocked, _, _ = select.select([instead_of_rucio], [], [], 0)
-    assert_adds_up(report, ITEMS)
-    assert report.unchanged + report.quarantined == ITEMS
+    assert_adds_up(report, wild.items)
+    assert report.unchanged + report.quarantined == wild.items
     assert report.quarantined == wild.report["quarantined"]
     assert (report.rows, requests) == (0, 0)
     assert knocked == [], "somebody wanted to speak with Rucio, if only to log in"
@@ -180,7 +223,7 @@ def pointed_at(port: int, config: Path | None, folder: Path) -> Path:
 
 
 def test_later_lines_of_an_item_supersede_and_change_it(wild: Wild, real_items: Path) -> None:
-    expected = expected_fates(real_items / "items.ndjson.gz", real_items / "items_dups.ndjson.gz")
+    expected = expected_fates(wild.file, real_items / "items_dups.ndjson.gz")
     assert sum(expected.values()) == DUPLICATES
     assert expected["superseded"] == DUPLICATES - DUPLICATED
     report, _ = run_job(real_items / "items_dups.ndjson.gz", wild.name, wild.settings)
