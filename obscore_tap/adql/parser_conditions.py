@@ -12,6 +12,7 @@ from obscore_tap.adql.nodes import (
     Comparison,
     Condition,
     Exists,
+    FunctionCall,
     InList,
     InQuery,
     IsNull,
@@ -26,6 +27,7 @@ from obscore_tap.adql.parser_cursor import A_COMPARISON
 from obscore_tap.adql.parser_values import ValueParser
 
 _AFTER_A_VALUE = frozenset({*A_COMPARISON, "+", "-", "*", "/", "||", "NOT", "BETWEEN", "IN", "LIKE", "ILIKE", "IS"})
+_ONE_OR_ZERO = frozenset({"CONTAINS", "INTERSECTS"})
 _OPERATORS: dict[str, Literal["=", "<>", "<", ">", "<=", ">="]] = {
     "=": "=",
     "<>": "<>",
@@ -99,6 +101,8 @@ class ConditionParser(ValueParser):
         if self.at("LIKE", "ILIKE"):
             ignore_case = self._kinds[self.advance()] == "ILIKE"
             return Like(operand, self.value(), negated, ignore_case, position)
+        if isinstance(operand, FunctionCall) and operand.name in _ONE_OR_ZERO:
+            self.refuse(f"{operand.name} gives 1 or 0 and is no condition: write 1 = {operand.name}(…)", position)
         self.fail()
 
     def _is_null(self, operand: Value, bracketed: bool, position: Position) -> IsNull:

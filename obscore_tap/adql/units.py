@@ -44,8 +44,15 @@ def factor(source: str, target: str) -> float:
         raise UnitError("the value has no unit that is known here, and cannot be converted")
     given = _parsed(source)
     if not given.is_equivalent(wanted):
-        raise UnitError(f"{source} cannot be converted into {target}")
+        raise UnitError(f"{source} cannot be converted into {target}{_way_out(given, wanted)}")
     return _neat(float(given.to(wanted)))
+
+
+def _way_out(given: Any, wanted: Any) -> str:  # noqa: ANN401 - as above
+    from astropy import units  # noqa: PLC0415
+
+    told = "; gavo_specconv converts between wavelength, frequency and energy"
+    return told if given.is_equivalent(wanted, units.spectral()) else ""
 
 
 def _neat(ratio: float) -> float:
