@@ -108,6 +108,13 @@ def apply_schema(
             ) from error
         except psycopg.errors.UndefinedFile as error:
             raise FatalError(f"{at}: the server lacks pgSphere (Debian: postgresql-15-pgsphere): {error}") from error
+        except psycopg.errors.InvalidFunctionDefinition as error:
+            hint = ""
+            if "commutator" in str(error) or "negator" in str(error):
+                hint = (
+                    ": Debian 12's pgSphere wants a mend on the database's machine, see docs/database.md"
+                )
+            raise FatalError(f"{at} could not be applied, nothing was changed: {error}{hint}") from error
         except psycopg.Error as error:
             raise FatalError(f"{at} could not be applied, nothing was changed: {error}") from error
     return done + remarks

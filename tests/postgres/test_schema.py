@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import psycopg
 import pytest
@@ -14,7 +15,7 @@ from sqlalchemy.dialects import postgresql
 
 from stac_rucio_sync.errors import FatalError, UsageError
 from stac_rucio_sync.model import EpnRow, ObsCoreRow, Rse
-from stac_rucio_sync.stores import tables
+from stac_rucio_sync.stores import schema, tables
 from stac_rucio_sync.stores.postgres import PostgresStore
 from stac_rucio_sync.stores.schema import apply_schema, schema_files, schema_is_current
 from tests.postgres.conftest import Database
@@ -54,6 +55,24 @@ def test_a_role_that_may_not_is_told_so_and_nothing_changes(empty_database: Data
         apply_schema(empty_database.ingest_url)
     with psycopg.connect(empty_database.admin_url) as connection:
         assert connection.execute("SELECT to_regnamespace('lake')").fetchone() == (None,)
+
+
+def test_a_pgsphere_that_cannot_be_installed_as_it_is_packaged_is_told_with_the_way_out(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A commutator that belongs to another operator, for which PostgreSQL refuses the script of Debian 12."""
+    statement = """
+        CREATE OPERATOR public.@@@ (
+            LEFTARG = spoint, RIGHTARG = smoc, PROCEDURE = spoint_subset_smoc, COMMUTATOR = OPERATOR(public.@>)
+        )
+    """
+    with psycopg.connect(database.admin_url) as connection, suppress(errors.InvalidFunctionDefinition):
+        connection.execute(statement)
+        connection.rollback()
+        pytest.skip("this PostgreSQL takes the script (it does so up to 15.18)")
+    monkeypatch.setattr(schema, "schema_files", lambda: {"010_foundation.sql": statement})
+    with pytest.raises(FatalError, match=r"docs/database\.md"):
+        apply_schema(database.admin_url)
 
 
 def test_the_views_of_another_server_are_left_alone(empty_database: Database) -> None:
