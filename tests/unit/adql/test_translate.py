@@ -186,7 +186,7 @@ def test_every_column_has_a_name_of_its_own() -> None:
         ("SELECT POINT(10, 95) FROM ivoa.obscore", 8, "latitude 95"),
         ("SELECT POLYGON(0, 0, 10, 10, 10, 0, 0, 10) FROM ivoa.obscore", 8, "crosses itself"),
         ("SELECT IN_UNIT(s_ra, 'kg') FROM ivoa.obscore", 22, "cannot be converted"),
-        ("SELECT IN_UNIT(em_min, 'Hz') FROM ivoa.obscore", 23, "gavo_specconv converts"),
+        ("SELECT IN_UNIT(em_min, 'Hz') FROM ivoa.obscore", 24, "gavo_specconv converts"),
         ("SELECT IN_UNIT(42, 'kg') FROM ivoa.obscore", 20, "no unit"),
         ("SELECT DISTINCT obs_id FROM ivoa.obscore ORDER BY s_ra", 51, "select list only"),
         ("SELECT s_ra FROM ivoa.obscore ORDER BY 2", 40, "there are 1 output columns"),
