@@ -111,9 +111,7 @@ def apply_schema(
         except psycopg.errors.InvalidFunctionDefinition as error:
             hint = ""
             if "commutator" in str(error) or "negator" in str(error):
-                hint = (
-                    ": Debian 12's pgSphere wants a mend on the database's machine, see docs/database.md"
-                )
+                hint = ": Debian 12's pgSphere wants a mend on the database's machine, see docs/database.md"
             raise FatalError(f"{at} could not be applied, nothing was changed: {error}{hint}") from error
         except psycopg.Error as error:
             raise FatalError(f"{at} could not be applied, nothing was changed: {error}") from error
