@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stac_rucio_sync.errors import ItemError
 from stac_rucio_sync.mapping.fingerprint import fingerprint, settings_digest
@@ -55,6 +58,49 @@ def test_key_order_does_not_matter() -> None:
     backwards = dict(reversed(list(stac().items())))
     backwards["properties"] = dict(reversed(list(backwards["properties"].items())))
     assert taken(backwards) == taken(stac())
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("30", "30.0"),
+        ("0", "-0.0"),
+        ("-180", "-1.8e2"),
+        ("[1, 2.5]", "[1.0, 2.50]"),
+        ('{"deep": [{"er": 10000000000000000}]}', '{"deep": [{"er": 1e16}]}'),
+    ],
+)
+def test_a_number_counts_by_its_value_not_by_its_form(one: str, other: str) -> None:
+    """RFC 8785, section 3.2.2.3: 30.0 is written as 30."""
+
+    def of(text: str) -> str:
+        document = stac()
+        document["properties"]["number"] = orjson.loads(text)
+        return taken(document)
+
+    assert of(one) == of(other)
+    assert of(one) != of("30.5")
+
+
+def test_texts_that_look_like_numbers_keep_their_form() -> None:
+    """They would be taken for one by who looks at the bytes alone."""
+    prints = set()
+    for text in ("a:30.0,b", "a:30,b", "[30.0]", "[30]", "1e+16", "30.0"):
+        document = stac()
+        document["properties"] |= {"text": text, "number": 30.0}
+        prints.add(taken(document))
+    assert len(prints) == 6
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False), st.floats(allow_nan=False, allow_infinity=False))
+def test_other_numbers_are_others(one: float, other: float) -> None:
+    def of(number: float) -> str:
+        document = stac()
+        document["properties"]["number"] = number
+        return taken(document)
+
+    assert (of(one) == of(other)) == (one == other)
+    assert of(one) == of(int(one) if one.is_integer() and abs(one) < 2**63 else one)
 
 
 def test_content_and_the_order_of_other_links_matter() -> None:
