@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
+from traceback import format_exc
 from typing import Final
 
 import click
@@ -173,6 +174,9 @@ def main(arguments: list[str] | None = None) -> None:
         code = EXIT_USAGE if isinstance(error, UsageError) else EXIT_FATAL
     except OSError as error:
         _say(f"error: {error}")
+        code = EXIT_FATAL
+    except Exception:  # noqa: BLE001 - whatever it is, exit code 1 would say that some items failed
+        _say(f"error: a mistake in stac-rucio-sync {__version__}; whoever mends it needs to see this:\n{format_exc()}")
         code = EXIT_FATAL
     leaving = code if isinstance(code, int) else 0
     _LOG.info("ended", extra={"told": {"exit_code": leaving, "seconds": round(monotonic() - begun, 3)}})

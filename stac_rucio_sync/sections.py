@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,6 +13,36 @@ class Section(BaseModel):
     """A section: unknown keys are refused, so that a typing error cannot pass for a setting."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Dask(Section):
+    """Dask clusters, and the jobs of ``--dask slurm``; what is unset there is as in dask-jobqueue's own settings."""
+
+    wait: float = Field(default=300.0, gt=0)
+    """Seconds that the first worker may take to come, and that a cluster may be without any."""
+    jobs: int = Field(default=2, ge=1, le=10_000)
+    """Jobs of workers."""
+    cores: int | None = Field(default=None, ge=1)
+    """Threads of one job."""
+    memory: str | None = None
+    """Memory of one job, e.g. ``8GiB``."""
+    processes: int | None = Field(default=None, ge=1)
+    """Processes that share the threads of one job."""
+    walltime: str | None = None
+    """The longest that one job may take, e.g. ``12:00:00``."""
+    queue: str | None = None
+    """Partition."""
+    account: str | None = None
+    interface: str | None = None
+    """Network interface between the client and the workers, e.g. ``ib0``."""
+    python: str | None = None
+    """The workers' Python, e.g. one in a container; unset: the client's, at the same path."""
+    directives: tuple[str, ...] = ()
+    """Further ``#SBATCH`` lines."""
+    prologue: tuple[str, ...] = ()
+    """Lines of shell before a worker starts."""
+    shared_folder: Path | None = None
+    """A folder that client and workers share, for the keys of the run; unset: the home folder."""
 
 
 class Log(Section):

@@ -14,7 +14,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from stac_rucio_sync.errors import UsageError
-from stac_rucio_sync.sections import Log, Metrics, Registry, Section
+from stac_rucio_sync.sections import Dask, Log, Metrics, Registry, Section
 
 ENVIRONMENT_PREFIX = "STAC_RUCIO_SYNC_"
 
@@ -258,36 +258,6 @@ class Watch(Section):
     """What the events' sender must present, when set."""
 
 
-class Dask(Section):
-    """Dask clusters, and the jobs of ``--dask slurm``; what is unset there is as in dask-jobqueue's own settings."""
-
-    wait: float = Field(default=300.0, gt=0)
-    """Seconds that the first worker may take to come, and that a cluster may be without any."""
-    jobs: int = Field(default=2, ge=1, le=10_000)
-    """Jobs of workers."""
-    cores: int | None = Field(default=None, ge=1)
-    """Threads of one job."""
-    memory: str | None = None
-    """Memory of one job, e.g. ``8GiB``."""
-    processes: int | None = Field(default=None, ge=1)
-    """Processes that share the threads of one job."""
-    walltime: str | None = None
-    """The longest that one job may take, e.g. ``12:00:00``."""
-    queue: str | None = None
-    """Partition."""
-    account: str | None = None
-    interface: str | None = None
-    """Network interface between the client and the workers, e.g. ``ib0``."""
-    python: str | None = None
-    """The workers' Python, e.g. one in a container; unset: the client's, at the same path."""
-    directives: tuple[str, ...] = ()
-    """Further ``#SBATCH`` lines."""
-    prologue: tuple[str, ...] = ()
-    """Lines of shell before a worker starts."""
-    shared_folder: Path | None = None
-    """A folder that client and workers share, for the keys of the run; unset: the home folder."""
-
-
 class Epn(Section):
     """The EPN-TAP table."""
 
@@ -387,11 +357,24 @@ def load_settings(
                 *(TomlConfigSettingsSource(settings_cls, toml_file=path) for path in files),
             )
 
+    _refuse_misspelt_variables()
     try:
         return _Layered(**(flags or {}))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"setting {where}: {first['msg']}") from error
+        raise UsageError("; ".join(_sentence(dict(one)) for one in error.errors())) from None  # it holds what was given
     except (OSError, ValueError) as error:
-        raise UsageError(f"settings: {error}") from error
+        raise UsageError(f"settings ({' and '.join(map(str, files))}): {error}") from error
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    says = "there is no such setting (docs/settings.md has all)" if error["type"] == "extra_forbidden" else error["msg"]
+    return f"setting {where}: {says}"
+
+
+def _refuse_misspelt_variables() -> None:
+    """Refuse variables that look like settings and name no section: nothing would come of them, without a word."""
+    for name in os.environ:
+        section, level, _ = name.removeprefix(ENVIRONMENT_PREFIX).partition("__")
+        if name.startswith(ENVIRONMENT_PREFIX) and level and section.lower() not in Settings.model_fields:
+            raise UsageError(f"{name} in the environment: there is no section {section.lower()} of the settings")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -13,13 +14,14 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from stac_rucio_sync.errors import TransientError
+from stac_rucio_sync.errors import FatalError, TransientError
 
 LOCK = "writer.lock"
 _NEXT = "writer.next"
 """Held by the one who is next: whoever was the writer just now comes after those who wait already."""
 _LOOK_AS_NEXT = 0.002
 _LOOK = 0.01
+_OF_THE_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 
 
 @contextmanager
@@ -35,6 +37,8 @@ def writer_lock(place: Path, wait: float = 600.0) -> Iterator[None]:
     ------
     TransientError
         Another writer still has it; the text says who.
+    FatalError
+        The disk takes no more of what is written.
     """
     until = time.monotonic() + wait
     with ExitStack() as held:
@@ -45,6 +49,12 @@ def writer_lock(place: Path, wait: float = 600.0) -> Iterator[None]:
         os.pwrite(descriptor, _ourselves(), 0)
         try:
             yield
+        except OSError as error:
+            if error.errno not in _OF_THE_DISK:
+                raise
+            raise FatalError(
+                f"{place} cannot be written to: {error.strerror}; nothing of this commit is kept"
+            ) from error
         finally:
             os.ftruncate(descriptor, 0)
 

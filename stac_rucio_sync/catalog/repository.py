@@ -195,7 +195,9 @@ class Repository:
         """
         oid = self.objects.head()
         if oid is None:
-            raise FatalError(f"{self.place} has no commit")
+            raise FatalError(
+                f"{self.place} has no commit: what made it was cut short; remove the folder and make it again"
+            )
         return Version(self, self.objects.commit(oid))
 
     def version(self, ref: str | int | datetime | None = None) -> Version:
@@ -241,6 +243,10 @@ class Repository:
         if isinstance(ref, str) and len(ref) >= SHORT_NAME and number > latest:
             # One short name in some dozens has digits only.
             return self.objects.named(ref)
+        if not -latest <= number <= latest or number == 0:
+            raise MissingObjectError(
+                f"there is no commit {ref}: the latest is {latest}, which is -1, and the first is 1"
+            )
         return self.index.oid(number if number > 0 else latest + 1 + number)
 
 

@@ -105,8 +105,8 @@ class RucioStore:
         foreign = [_names_other_scopes(wanted) for wanted, _ in batch]
         if not any(foreign):
             raise FatalError(
-                f"Rucio denies this to the account: {denial}. Give the account what is missing (it must own the "
-                "scopes, and may add replicas at the RSEs of the origins), or take another account"
+                f"Rucio denies this to the account: {str(denial).rstrip('.')}. Give the account what is missing (it "
+                "must own the scopes, and may add replicas at the RSEs of the origins), or take another account"
             ) from denial
         if len(batch) == 1:
             return [Registered(batch[0][0].key, refused=f"Rucio denies it to the account: {denial}")]

@@ -142,7 +142,10 @@ class RucioCalls:
             wait=wait_exponential(multiplier=0.5, max=30) + wait_random(0, 0.5),
             reraise=True,
         )
-        answer: Answer = repeated(self._call_once, call)
+        try:
+            answer: Answer = repeated(self._call_once, call)
+        except TransientError as error:
+            raise TransientError(f"{error} ({self._configuration()} names the server)") from error
         return answer
 
     def _call_once(self, call: Callable[[], Answer]) -> Answer:
@@ -170,7 +173,14 @@ class RucioCalls:
                 from stac_rucio_sync.stores.rucio_client import make_client  # noqa: PLC0415 - imported when used
             except Exception as error:
                 raise FatalError(f"Rucio's client cannot be loaded: {' '.join(str(error).split())}") from error
-            return make_client(self._settings, self._sending)
+            try:
+                return _translating(lambda: make_client(self._settings, self._sending))
+            except FatalError as error:
+                raise FatalError(f"{error} ({self._configuration()} names server, account and log-in)") from error
+
+    def _configuration(self) -> str:
+        file = self._settings.config or os.environ.get("RUCIO_CONFIG")
+        return str(file) if file else "Rucio's own rucio.cfg, as neither [rucio] config nor RUCIO_CONFIG is set,"
 
     def _sending(self) -> None:
         with self._count_lock:

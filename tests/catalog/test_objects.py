@@ -17,7 +17,7 @@ from stac_rucio_sync.catalog.lock import owner, writer_lock
 from stac_rucio_sync.catalog.objects import HeadMovedError, MissingObjectError, Objects, Writing
 from stac_rucio_sync.catalog.plain_objects import PlainObjects
 from stac_rucio_sync.catalog.trees import ChangedPath, Tree, TreeEdits, differences
-from stac_rucio_sync.errors import TransientError, UsageError
+from stac_rucio_sync.errors import FatalError, TransientError, UsageError
 
 WHEN = datetime(2024, 2, 29, 12, 0, 0, tzinfo=UTC)
 BACKENDS: dict[str, Callable[[Path], Objects]] = {"git": GitObjects.create, "filesystem": PlainObjects.create}
@@ -232,6 +232,18 @@ def test_writers_queue_and_know_each_other(tmp_path: Path) -> None:
         with pytest.raises(TransientError, match=f"process {os.getpid()} "), writer_lock(tmp_path, wait=0.1):
             pass
     assert owner(tmp_path) is None
+    with writer_lock(tmp_path, wait=0.1):
+        pass
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_names_the_catalogue_and_gives_the_lock_back(tmp_path: Path) -> None:
+    with (
+        pytest.raises(FatalError, match=f"{tmp_path} cannot be written to: No space left"),
+        writer_lock(tmp_path),
+        Path("/dev/full").open("wb", buffering=0) as full,
+    ):
+        full.write(b"an object")
     with writer_lock(tmp_path, wait=0.1):
         pass
 

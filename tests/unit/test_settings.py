@@ -58,6 +58,31 @@ def test_a_wrong_setting_is_named(tmp_path: Path, text: str, named: str) -> None
         load_settings(file)
 
 
+def test_all_that_is_wrong_is_said_at_once_with_the_way_out_and_without_what_was_given(tmp_path: Path) -> None:
+    file = tmp_path / "wrong.toml"
+    file.write_text('[sync]\nworker = 1\n[database]\nurl = ["secret"]\n')
+    with pytest.raises(UsageError, match=r"sync\.worker: there is no such setting .*settings\.md") as told:
+        load_settings(file)
+    assert "database.url" in str(told.value)
+    assert "secret" not in str(told.value)
+    assert told.value.__suppress_context__
+
+
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "wrong.toml"
+    file.write_text("[sync\n")
+    with pytest.raises(UsageError, match=str(file)):
+        load_settings(file)
+
+
+def test_a_variable_of_no_section_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAC_RUCIO_SYNC_DATABSE__URL", "postgresql://lake")
+    with pytest.raises(
+        UsageError, match="STAC_RUCIO_SYNC_DATABSE__URL in the environment: there is no section databse"
+    ):
+        load_settings()
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="absent"):
         load_settings(tmp_path / "absent.toml")
