@@ -78,7 +78,7 @@ def blueprint(services: Services) -> Blueprint:
         listed = job_list(jobs, kind.value, f"{url}/async", show_jobs=shown, name=f"{kind.value}_async")
         made.register_blueprint(listed, url_prefix=f"{kind.path}/async")
         _add_documents(made, kind, capabilities_of(url, kind), lambda: availability_of(mirror, services.started))
-    for error in (CutError, Refusal, SyncError, HTTPException, Exception):
+    for error in (CutError, Refusal, SyncError, RequestEntityTooLarge, HTTPException, Exception):
         made.register_error_handler(error, refused)
     return made
 

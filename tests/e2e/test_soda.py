@@ -253,6 +253,13 @@ def test_a_job_has_a_result_for_each_combination(archive: Archive, image: dict[s
     assert requests.delete(made.url, timeout=60).status_code == 200
 
 
+def test_a_request_that_is_too_large_is_refused_in_words_of_the_standard(archive: Archive) -> None:
+    for path in ("/soda/sync", "/cutout/sync", "/soda/async"):
+        answer = requests.post(archive.url + path, {"ID": "x", "FOO": "y" * 8_000_000}, timeout=60)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (413, "text/plain; charset=utf-8")
+        assert answer.text.startswith("UsageError: ")
+
+
 def test_a_job_of_which_nothing_can_be_cut_is_an_error(archive: Archive, image: dict[str, Any]) -> None:
     for query, label in (({"ID": "vo:no-such"}, "UsageError: ID"), ({"CIRCLE": "1 2 3"}, "UsageError: ID is missing")):
         made = requests.post(f"{archive.url}/soda/async", query | {"PHASE": "RUN"}, timeout=60)
