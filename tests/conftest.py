@@ -13,6 +13,7 @@ import pytest
 
 from stac_rucio_sync.lake import Lake, running_settings
 from stac_rucio_sync.settings import Settings, load_settings
+from tests.disk import spare_the_disk
 from tests.homes import session_home
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -38,15 +39,23 @@ class RunningLake:
         return load_settings(lake_settings=running_settings(self.home), flags=flags)
 
 
+def running(lake: Lake) -> RunningLake:
+    """Return a lake that has come up."""
+    home = lake.home.path
+    settings = load_settings(lake_settings=running_settings(home))
+    assert settings.database.admin_url is not None
+    spare_the_disk(settings.database.admin_url.get_secret_value())
+    return RunningLake(lake, home, settings, lake.status())
+
+
 @pytest.fixture(scope="session")
 def lake() -> Iterator[RunningLake]:
     """The embedded lake: PostgreSQL, Rucio, file servers, daemons."""
-    home = session_home()
-    embedded = Lake(home)
+    embedded = Lake(session_home())
     embedded.reset()
     embedded.up()
     try:
-        yield RunningLake(embedded, home, load_settings(lake_settings=running_settings(home)), embedded.status())
+        yield running(embedded)
     finally:
         embedded.down()
 

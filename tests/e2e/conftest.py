@@ -11,9 +11,8 @@ from typing import Any
 import orjson
 import pytest
 
-from stac_rucio_sync.lake import Lake, running_settings
-from stac_rucio_sync.settings import load_settings
-from tests.conftest import RunningLake
+from stac_rucio_sync.lake import Lake
+from tests.conftest import RunningLake, running
 from tests.e2e.annotated import free_port, serving
 from tests.e2e.archive import Archive, running_archive
 from tests.e2e.copies import Copies, copied_item
@@ -27,9 +26,8 @@ def _another_lake(name: str, **options: Any) -> Iterator[RunningLake]:
     lake = Lake(usual.with_name(f"{usual.name}-{name}"))
     lake.reset()
     lake.up(**options)
-    home = lake.home.path
     try:
-        yield RunningLake(lake, home, load_settings(lake_settings=running_settings(home)), lake.status())
+        yield running(lake)
     finally:
         lake.reset()
 

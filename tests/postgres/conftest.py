@@ -19,6 +19,7 @@ from stac_rucio_sync.lake.home import DATABASE_ROLES, LakeHome, server_user
 from stac_rucio_sync.lake.processes import Processes
 from stac_rucio_sync.stores.postgres import PostgresStore
 from stac_rucio_sync.stores.schema import apply_schema
+from tests.disk import spare_the_disk
 
 TEMPLATE = "template_lake"
 ROLES = ("postgres", "lake_ingest", "lake_reader", "lake_query", "lake_jobs")
@@ -42,6 +43,7 @@ class Server:
 
     def start(self) -> None:
         self._cluster.start(self.port, self.passwords)
+        spare_the_disk(self.url("postgres", "postgres"))
 
     def stop(self) -> None:
         self._cluster.stop()
