@@ -82,6 +82,9 @@ def is_loopback(host: str) -> bool:
 
 
 def _made(make: Callable[[], Any]) -> Any:  # noqa: ANN401 - a WSGI application
+    # A fork of the main process has its handler, which would swallow a SIGTERM that comes before the process has its
+    # own: whoever stops the server just then would wait for as long as requests may take.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     die_with_parent()
     return make()
 
