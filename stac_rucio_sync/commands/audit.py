@@ -101,7 +101,7 @@ def _run(settings: Settings, expressions: Iterable[str], options: dict[str, Any]
     with ExitStack() as opened:
         edge = RucioConsistency(settings)
         opened.callback(edge.close)
-        rses = edge.rses(expressions)
+        rses = sorted(edge.rses(*expressions))
         looking = Looking(
             scopes=options["scopes"],
             by_name=bool(options["datasets"]),

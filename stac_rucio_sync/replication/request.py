@@ -237,7 +237,7 @@ class RequestJob:
     def _gather(self, dataset: Did, targets: Targets) -> None:
         if not self._request.dry_run:
             if not self._in_dataset:
-                self._rules.make_dataset(dataset)
+                self._rules.ensure_dataset(dataset)
             self._rules.attach(dataset, targets)
         for items in targets.values():
             self._in_dataset |= items

@@ -12,7 +12,8 @@ from stac_rucio_sync.model import Did
 from stac_rucio_sync.model.storage import Elsewhere, RseReplica
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.stores.refusals import MissingError
-from stac_rucio_sync.stores.rucio_calls import RucioCalls, did_json, in_calls
+from stac_rucio_sync.stores.rucio_account import RucioAccount
+from stac_rucio_sync.stores.rucio_calls import did_json, in_calls
 from stac_rucio_sync.stores.rucio_replicas import SCHEMES
 from stac_rucio_sync.stores.rucio_uploads import RucioUploads
 
@@ -20,7 +21,7 @@ _AT_A_TIME: Final = 1000
 """Names that are given away together."""
 
 
-class RucioConsistency:
+class RucioConsistency(RucioAccount):
     """Looks at Rucio with any account that may read, and mends with one that may; for one thread.
 
     Parameters
@@ -30,33 +31,17 @@ class RucioConsistency:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._calls = RucioCalls(settings.rucio)
+        super().__init__(settings)
         self._uploads = RucioUploads(settings)
         self._prefixes: dict[str, list[tuple[str, str]]] = {}
         self._described: dict[str, dict[str, Any]] = {}
 
     def close(self) -> None:
         """Close all connections."""
-        self._calls.close()
+        super().close()
         self._uploads.close()
 
     # ------------------------------------------------------------------------------------------------------ the RSEs
-
-    def rses(self, expressions: Iterable[str]) -> list[str]:
-        """Return the RSEs that expressions stand for, sorted.
-
-        Raises
-        ------
-        UsageError
-            One stands for none, or is no expression.
-        """
-        found = set()
-        for expression in expressions:
-            try:
-                found |= {str(row["rse"]) for row in self._calls.send("list_rses", expression)}
-            except RefusedError as error:
-                raise UsageError(f"RSE expression {expression!r}: {error}") from error
-        return sorted(found)
 
     def described(self, rse: str) -> tuple[dict[str, Any], Mapping[str, Any]]:
         """Return what Rucio says of an RSE (protocols, naming), and its attributes."""

@@ -8,9 +8,9 @@ from typing import Any, Final
 from stac_rucio_sync.errors import RefusedError, UsageError
 from stac_rucio_sync.model import Did
 from stac_rucio_sync.model.rules import Quota, Rule, RuleWish
-from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.refusals import DeniedError, ExistsError, MissingError
-from stac_rucio_sync.stores.rucio_calls import RucioCalls, did_json, in_calls
+from stac_rucio_sync.stores.refusals import DeniedError, MissingError
+from stac_rucio_sync.stores.rucio_account import RucioAccount
+from stac_rucio_sync.stores.rucio_calls import did_json, in_calls
 
 RULES_PER_CALL: Final = 250
 """Rucio makes all rules of a call in one transaction, with a lock for every file."""
@@ -18,51 +18,10 @@ EXAMINED: Final = 200
 """Stuck rules, and stuck files, that are looked at one by one; for the rest the rule's own message is told."""
 
 
-class RucioRules:
-    """Adds, lists and ends rules as one account; nothing is read or sent before the first call.
-
-    Parameters
-    ----------
-    settings
-        All settings; ``[rucio]`` is used.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._calls = RucioCalls(settings.rucio)
-
-    @property
-    def requests(self) -> int:
-        """HTTP requests sent so far, log-in and repetitions included."""
-        return self._calls.requests
-
-    @property
-    def account(self) -> str:
-        """The account that rules are made for."""
-        return self._calls.account
-
-    @property
-    def server(self) -> str:
-        """Address of the Rucio server."""
-        return self._calls.use(lambda client: str(client.host))
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._calls.close()
+class RucioRules(RucioAccount):
+    """Adds, lists and ends rules as one account."""
 
     # --------------------------------------------------------------------------------------------------- looking
-
-    def rses(self, expression: str) -> frozenset[str]:
-        """Return the RSEs that an expression stands for.
-
-        Raises
-        ------
-        UsageError
-            It stands for none, or is no expression.
-        """
-        try:
-            return frozenset(row["rse"] for row in self._calls.send("list_rses", expression))
-        except RefusedError as error:
-            raise UsageError(f"RSE expression {expression!r}: {error}") from error
 
     def own(self, *, rse_expression: str | None = None, stuck: bool = False) -> list[Rule]:
         """Return the account's rules, of all or of exactly one RSE expression."""
@@ -197,23 +156,6 @@ class RucioRules:
             As of `end`.
         """
         self._calls.send("update_replication_rule", rule_id, {"lifetime": lifetime})
-
-    def make_dataset(self, did: Did) -> None:
-        """Make an open dataset, unless it is there.
-
-        Raises
-        ------
-        UsageError
-            The name stands for something else, or the account may not add DIDs to the scope.
-        """
-        try:
-            self._calls.send("add_dids", [{**did_json(did), "type": "DATASET"}])
-        except ExistsError:
-            kind = self._calls.send("get_did", did.scope, did.name)["type"]
-            if kind != "DATASET":
-                raise UsageError(f"{did} is a {kind.lower()} in Rucio already, not a dataset") from None
-        except (DeniedError, MissingError) as error:
-            raise UsageError(f"the dataset {did} cannot be made: {error}") from error
 
     def attach(self, dataset: Did, files: Iterable[Did]) -> None:
         """Put files into a dataset; those that are in it already stay there."""

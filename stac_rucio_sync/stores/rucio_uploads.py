@@ -7,9 +7,9 @@ from typing import Any, Final, TypeVar
 
 from stac_rucio_sync.errors import FatalError, RefusedError, UsageError
 from stac_rucio_sync.model import Did, Hashed
-from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.stores.refusals import DeniedError, ExistsError, MissingError
-from stac_rucio_sync.stores.rucio_calls import NEW_FILES_PER_CALL, RucioCalls, did_json, in_calls
+from stac_rucio_sync.stores.rucio_account import RucioAccount
+from stac_rucio_sync.stores.rucio_calls import NEW_FILES_PER_CALL, did_json, in_calls
 from stac_rucio_sync.stores.rucio_replicas import SCHEMES, Held, held_of
 from stac_rucio_sync.stores.rucio_rules import RULES_PER_CALL
 
@@ -21,36 +21,8 @@ _LETTERS_PER_QUESTION: Final = 3000
 """Web servers commonly take addresses of 4,000 letters."""
 
 
-class RucioUploads:
-    """Registers uploaded files as one account; for one thread. Nothing is read or sent before the first call.
-
-    Parameters
-    ----------
-    settings
-        All settings; ``[rucio]`` is used.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._calls = RucioCalls(settings.rucio)
-
-    @property
-    def requests(self) -> int:
-        """HTTP requests sent so far, log-in and repetitions included."""
-        return self._calls.requests
-
-    @property
-    def account(self) -> str:
-        """The account that uploads."""
-        return self._calls.account
-
-    @property
-    def server(self) -> str:
-        """Address of the Rucio server."""
-        return self._calls.use(lambda client: str(client.host))
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._calls.close()
+class RucioUploads(RucioAccount):
+    """Registers uploaded files as one account; for one thread."""
 
     # ----------------------------------------------------------------------------------------------- where it goes
 
@@ -140,27 +112,6 @@ class RucioUploads:
                 f"there is no scope {scope} in Rucio, and account {account} may not add it: ask for "
                 f"`rucio scope add --account {account} {scope}`, or name another with --scope"
             ) from error
-
-    def ensure_dataset(self, dataset: Did) -> bool:
-        """Make a dataset, unless it is there; tell whether it was made.
-
-        Raises
-        ------
-        UsageError
-            The name stands for something else, or the account may not add DIDs to the scope.
-        """
-        try:
-            self._calls.send("add_dids", [{**did_json(dataset), "type": "DATASET"}])
-        except ExistsError:
-            said = self._calls.send("get_did", dataset.scope, dataset.name)
-            if said["type"] != "DATASET":
-                raise UsageError(f"{dataset} is a {said['type'].lower()} in Rucio, not a dataset") from None
-            if not said.get("open", True):
-                raise UsageError(f"the dataset {dataset} is closed: no file can be attached to it") from None
-            return False
-        except (DeniedError, MissingError) as error:
-            raise UsageError(f"the dataset {dataset} cannot be made: {error}") from error
-        return True
 
     def may_complete(self, rse: str) -> bool:
         """Tell whether the account may set replicas of an RSE AVAILABLE; Rucio says so before it looks at any."""

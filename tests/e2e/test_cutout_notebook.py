@@ -2,45 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import numpy as np
-import orjson
 import pytest
 from astropy.wcs import WCS
 
 from tests.e2e.archive import Archive
+from tests.e2e.notebooks import executed
 
-NOTEBOOK = Path(__file__).parents[2] / "examples" / "cutout.ipynb"
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # pyvo leaves its sessions to the collector
 
 
-@pytest.fixture(scope="module")
-def notebook() -> dict[str, Any]:
-    read: dict[str, Any] = orjson.loads(NOTEBOOK.read_bytes())
-    return read
-
-
-def test_the_notebook_is_stored_clean(notebook: dict[str, Any]) -> None:
-    """nbformat 4.5: every cell has an id of its own; what a run left is nobody's business."""
-    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
-    ids = [cell["id"] for cell in notebook["cells"]]
-    assert len(set(ids)) == len(ids)
-    for cell in notebook["cells"]:
-        if cell["cell_type"] == "code":
-            assert (cell["outputs"], cell["execution_count"]) == ([], None), cell["id"]
-
-
-def test_the_notebook_runs_against_an_archive(
-    notebook: dict[str, Any], archive: Archive, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_notebook_runs_against_an_archive(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARCHIVE", archive.url)
     monkeypatch.setenv("MPLBACKEND", "Agg")
-    names: dict[str, Any] = {}
-    for cell in notebook["cells"]:
-        if cell["cell_type"] == "code":
-            exec(compile("".join(cell["source"]), f"cell {cell['id']}", "exec"), names)  # noqa: S102 - ours
+    names = executed("cutout.ipynb")
 
     star = names["cutouts"][names["largest"]]
     assert WCS(star.header).footprint_contains(names["STAR"])

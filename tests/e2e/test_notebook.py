@@ -5,34 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 
 from stac_rucio_sync.replication.states import State
 from tests.e2e.archive import SCOPE, Archive
+from tests.e2e.notebooks import executed
 
-NOTEBOOK = Path(__file__).parents[2] / "examples" / "nearest_copy.ipynb"
 COLLECTION = "vo-scenes"
 
 
-@pytest.fixture(scope="module")
-def notebook() -> dict[str, Any]:
-    read: dict[str, Any] = orjson.loads(NOTEBOOK.read_bytes())
-    return read
-
-
-def test_the_notebook_is_stored_clean(notebook: dict[str, Any]) -> None:
-    """nbformat 4.5: every cell has an id of its own; what a run left is nobody's business."""
-    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
-    ids = [cell["id"] for cell in notebook["cells"]]
-    assert len(set(ids)) == len(ids)
-    for cell in notebook["cells"]:
-        if cell["cell_type"] == "code":
-            assert (cell["outputs"], cell["execution_count"]) == ([], None), cell["id"]
-
-
 def test_the_notebook_runs_against_a_lake(
-    notebook: dict[str, Any],
     archive: Archive,
     archive_api: str,
     tmp_path: Path,
@@ -51,10 +33,7 @@ def test_the_notebook_runs_against_a_lake(
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    names: dict[str, Any] = {}
-    for cell in notebook["cells"]:
-        if cell["cell_type"] == "code":
-            exec(compile("".join(cell["source"]), f"cell {cell['id']}", "exec"), names)  # noqa: S102 - ours
+    names = executed("nearest_copy.ipynb")
 
     assert len(names["items"]) == 3
     assert names["before"].count(State.COMPLETE) == 0

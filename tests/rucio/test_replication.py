@@ -102,7 +102,7 @@ def test_chosen_assets_may_lie_in_a_dataset_of_the_request(searched: Searched) -
     assert {one.state for one in states.values()} == {State.COMPLETE}
     with pytest.raises(UsageError, match="cannot be made"):  # alice does not own the scope
         searched.replicate(*items, rse=SYDNEY, account="alice", dataset=Did(searched.scope, "alices"))
-    with pytest.raises(UsageError, match="is a file in Rucio already"):
+    with pytest.raises(UsageError, match="is a file in Rucio, not a dataset"):
         searched.replicate(*items, rse=SYDNEY, dataset=Did(searched.scope, "images..m31..image.bin"))
 
 

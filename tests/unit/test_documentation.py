@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -86,3 +87,15 @@ def test_the_options_that_the_page_on_sources_names_exist() -> None:
     sync = cli.get_command(click.Context(cli), "sync")
     assert sync is not None
     assert named <= {name for option in sync.params for name in option.opts}
+
+
+@pytest.mark.parametrize("path", sorted((DOCS.parent / "examples").glob("*.ipynb")), ids=lambda path: path.name)
+def test_a_notebook_is_stored_clean(path: Path) -> None:
+    """nbformat 4.5: every cell has an id of its own; what a run left is nobody's business."""
+    notebook = json.loads(path.read_bytes())
+    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+    ids = [cell["id"] for cell in notebook["cells"]]
+    assert len(set(ids)) == len(ids)
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            assert (cell["outputs"], cell["execution_count"]) == ([], None), cell["id"]
