@@ -40,7 +40,11 @@ class Relay:
         with suppress(OSError):
             while True:
                 client, _ = self._listening.accept()
-                server = socket.create_connection(self._target)
+                try:
+                    server = socket.create_connection(self._target)
+                except OSError:
+                    client.close()  # the server is away
+                    continue
                 self._clients.append(client)
                 self._servers.append(server)
                 threading.Thread(target=self._pass_on, args=(client, server, None), daemon=True).start()

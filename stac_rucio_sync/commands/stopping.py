@@ -18,8 +18,9 @@ EXIT_STOPPED = 130
 def stoppable() -> Iterator[None]:
     """Raise ``KeyboardInterrupt`` in the main thread at the first signal, and end the process at the second.
 
-    What a second signal cuts off is done again by the next run, as after a crash. In a thread other than the main one
-    nothing changes: signals are not its business.
+    What a second signal cuts off is done again by the next run, as after a crash. A signal may strike where Python
+    cannot bear it (between the parts of a lock, say), and what comes out of that is then a stop all the same. In a
+    thread other than the main one nothing changes: signals are not its business.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -37,6 +38,10 @@ def stoppable() -> Iterator[None]:
     former = {number: signal.signal(number, stop) for number in heard}  # nohup and `&` in scripts ask to ignore them
     try:
         yield
+    except Exception as error:
+        if met:
+            raise KeyboardInterrupt from error
+        raise
     finally:
         if not met:  # else a second signal still ends the process
             for number, handler in former.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -54,7 +55,7 @@ def watch(invocation: Invocation, once: bool, as_json: bool) -> None:
     settings = invocation.settings()
     talk = Console(stderr=True, highlight=False)
     with stoppable(), _open(settings) as (rucio, mirror), _progress(talk, "first look") as draw:
-        teller = _Teller(talk, always=once, as_json=as_json)
+        teller = _Teller(always=once, as_json=as_json)
         watcher = Watcher(settings, rucio, mirror, on_look=teller.tell, on_progress=draw)
         if once:
             if watcher.once().failed:
@@ -72,10 +73,12 @@ def watch(invocation: Invocation, once: bool, as_json: bool) -> None:
 
 
 class _Teller:
-    """Tells people, on stderr, what looks found, and programs, on stdout, by JSON."""
+    """Tells people, on stderr, what looks found, and programs, on stdout, by JSON.
 
-    def __init__(self, talk: Console, *, always: bool, as_json: bool) -> None:
-        self._talk = talk
+    A reader that went away, and a disk that is full, cost the words and nothing else: the mirror is kept.
+    """
+
+    def __init__(self, *, always: bool, as_json: bool) -> None:
         self._always = always
         self._as_json = as_json
         self._failing = False
@@ -84,14 +87,14 @@ class _Teller:
         """Say something to people."""
         if are_json():
             _LOG.info(sentence)
-            return
-        self._talk.print(f"{datetime.now().astimezone():%H:%M:%S} {sentence}", markup=False, soft_wrap=True)
+        else:
+            _write(f"{datetime.now().astimezone():%H:%M:%S} {sentence}", err=True)
 
     def tell(self, look: Look) -> None:
         """Tell what one look found; of one that found nothing, nothing."""
         news = look.changes.any or look.rses or look.described or look.links or look.failed or look.why == "rebuild"
-        if self._as_json and (self._always or news):
-            click.echo(orjson.dumps(look.as_json()))
+        if self._as_json and (self._always or news) and not _write(orjson.dumps(look.as_json())):
+            self.say("nobody reads what is told on stdout any more; the mirror is kept all the same")
         if look.failed:
             self.say(f"{look.why}: {look.failed}")
         elif self._failing and look.why != "events":
@@ -100,6 +103,20 @@ class _Teller:
             self.say(_summary(look))
         if look.why != "events":
             self._failing = bool(look.failed)
+
+
+def _write(line: str | bytes, *, err: bool = False) -> bool:
+    """Write a line; return False when this finds that nobody reads the stream any more."""
+    try:
+        click.echo(line, err=err)
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, (sys.stderr if err else sys.stdout).fileno())  # where what is left of the line goes, too
+        os.close(nowhere)
+        return False
+    except OSError:
+        return True  # no room now; there may be for the next line
+    return True
 
 
 def _summary(look: Look) -> str:

@@ -10,13 +10,14 @@ late or never, or when a sync writes at the same time.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from stac_rucio_sync.errors import FatalError, SyncError, TransientError
+from stac_rucio_sync.errors import FatalError, SyncError
 from stac_rucio_sync.mapping.identifiers import container_did
 from stac_rucio_sync.model import Did, JsonObject
 from stac_rucio_sync.settings import Settings
@@ -33,6 +34,8 @@ from stac_rucio_sync.watch.events import Heard
 from stac_rucio_sync.watch.rebuild import Rebuild
 from stac_rucio_sync.watch.repeats import Repeats
 from stac_rucio_sync.watch.surroundings import Surroundings
+
+LOG = logging.getLogger(__name__)
 
 REST = 4.0
 """A look is followed by a pause of at least this many times what it took: Rucio has others to answer, too."""
@@ -124,7 +127,9 @@ class Watcher:
             self._rest(poll if look.failed else max(poll, REST * look.seconds))
             try:
                 lock.hold()
-            except TransientError as error:
+            except FatalError:
+                raise
+            except SyncError as error:
                 self._on_look(Look(failed=str(error)))
 
     def _rest(self, seconds: float) -> None:
@@ -152,7 +157,7 @@ class Watcher:
             return self.look()
 
     def look(self) -> Look:
-        """Look at Rucio once; where it or the database is away, the look says so.
+        """Look at Rucio once; where it or the database is away, or says what nobody foresaw, the look says so.
 
         Raises
         ------
@@ -174,6 +179,10 @@ class Watcher:
             self._tell_unwell()
             if isinstance(error, FatalError):
                 raise
+        except Exception as error:
+            # Such as half an answer, or the page of a balancer: the next look may fare better, and nobody else looks.
+            LOG.exception("a look failed in a way that nobody foresaw")
+            look.failed = f"{type(error).__name__}: {error}"
         finally:
             look.seconds = time.monotonic() - began
             self._on_look(look)
@@ -274,5 +283,5 @@ class Watcher:
             return
         try:
             self._mirror.state.unwell(self._rucio.complaint)
-        except TransientError:
+        except SyncError:
             return  # the database is away: there is nobody to tell

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -28,6 +30,9 @@ from stac_rucio_sync.watch import DidLinks, Look, Rebuild, Receiver, Watcher, he
 from stac_rucio_sync.watch.surroundings import FEWEST_WAYS_A_LOOK, RSES_A_LOOK, Surroundings
 from tests.conftest import RunningLake
 from tests.e2e.test_sync import Bench, an_item
+from tests.faults.harness import restart_postgres
+from tests.relay import relay_before
+from tests.stumbling import stumbling
 
 pytestmark = pytest.mark.timeout(200)
 
@@ -123,14 +128,16 @@ class Watched(Bench):
         assert look.failed is None
         return look
 
-    def command(self, *arguments: str, **settings: object) -> subprocess.Popen[str]:
+    def command(
+        self, *arguments: str, stderr: int | IO[str] = subprocess.PIPE, **settings: object
+    ) -> subprocess.Popen[str]:
         """Run a command on the lake."""
         given = {f"STAC_RUCIO_SYNC_{name}": str(value) for name, value in settings.items()}
         where = {HOME_VARIABLE: str(self.lake.home), "STAC_RUCIO_SYNC_IDENTITY__SCOPE": self.scope}
         environment = {**os.environ, **where, **given}
         command = [*COMMAND, *arguments]
         return subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+            command, env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True, start_new_session=True
         )
 
 
@@ -466,6 +473,94 @@ def test_one_watcher_at_a_time(watched: Watched) -> None:
     out, said = done.communicate(timeout=60)
     assert done.returncode == 0, said
     assert json.loads(out)["why"] == "look"
+
+
+def mends(watched: Watched, process: subprocess.Popen[str], seconds: float = 60.0) -> None:
+    """See that a running watcher still does its work: an event that names a damaged file has it mended."""
+    watch = watched.settings.watch
+    assert watch.token is not None
+    name = watched.names[0]
+    event = {"event_type": "transfer-done", "payload": {"scope": watched.scope, "name": name}}
+    watched.query("UPDATE lake.replica SET state = 'BAD' WHERE name = %s RETURNING 1", name)
+    deadline = time.monotonic() + seconds
+    while "BAD" in watched.states().values():
+        assert process.poll() is None, (process.returncode, process.stderr and process.stderr.read())
+        assert time.monotonic() < deadline, process.stderr and process.stderr.read()
+        with suppress(requests.RequestException):  # it is to be sent again, as Hermes does
+            requests.post(
+                f"http://127.0.0.1:{watch.port}/events",
+                data=b'{"index":{}}\n' + json.dumps(event).encode() + b"\n",
+                auth=("hermes", watch.token.get_secret_value()),
+                timeout=20,
+            )
+
+
+def test_a_watcher_whose_readers_went_away_keeps_the_mirror(watched: Watched) -> None:
+    process = watched.command("watch", "--json", WATCH__POLL=3600, WATCH__FILES=1)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    said = process.stderr.readline()
+    assert "events are taken at" in said, said + process.stderr.read()
+    process.stdout.close()
+    process.stderr.close()
+    try:
+        for _ in range(3):  # each is told on both
+            mends(watched, process)
+    finally:
+        process.send_signal(signal.SIGINT)
+        code = process.wait(20)
+    assert code == 130
+
+
+@pytest.mark.slow
+def test_a_watcher_lives_through_what_happens_to_its_servers(
+    watched: Watched, lake: RunningLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    chance = random.Random(14)  # noqa: S311 - to be repeated, not to be secret
+    stumble: list[str] = []
+    database = urlsplit(watched.settings.database_url())
+    with (
+        relay_before("127.0.0.1", database.port or 0) as relay,
+        stumbling(lake, tmp_path, lambda _: stumble[0] if stumble and chance.random() < 0.5 else None) as (
+            config,
+            proxy,
+        ),
+        (tmp_path / "talk").open("w+") as talk,
+    ):
+        through = database.geturl().replace(f":{database.port}/", f":{relay.port}/")
+        where = {"DATABASE__URL": through, "RUCIO__CONFIG": config, "RUCIO__TIMEOUT": 1, "RUCIO__ATTEMPTS": 1}
+        process = watched.command("watch", WATCH__POLL=0.2, WATCH__FILES=20, stderr=talk, **where)
+        try:
+            mends(watched, process)
+            for trouble in ("500", "503", "drop", "hang", "lost"):
+                stumble[:] = [trouble]
+                wanted, deadline = proxy.stumbled + 3, time.monotonic() + 60
+                while proxy.stumbled < wanted:
+                    assert time.monotonic() < deadline, (trouble, Path(talk.name).read_text())
+                    time.sleep(0.1)
+                relay.sever()
+                stumble.clear()
+                mends(watched, process)
+            relay.room = 3000  # of each connection
+            relay.sever()
+            time.sleep(2)
+            relay.room = None
+            relay.sever()
+            mends(watched, process)
+            restart_postgres(lake)
+            mends(watched, process)
+        finally:
+            process.send_signal(signal.SIGINT)
+            code = process.wait(20)
+            assert process.stdout is not None
+            process.stdout.close()
+            talk.seek(0)
+            told = talk.read()
+        assert code == 130, told
+        assert "Traceback" not in told
+        assert "answer again" in told
+    assert watched.states() == watched.truth()
 
 
 def test_a_watcher_outlives_connections_that_its_database_ends(watched: Watched) -> None:
