@@ -34,7 +34,7 @@ demo: system install  ## A lake, 200 items, sync, a rule, queries: the whole roa
 
 test: system install  ## All tests, on real servers, in under 10 minutes
 	@scripts/system-packages.sh clients
-	@$(PYTEST) -n $(WORKERS) --dist loadfile -m "not slow and not faults" $(TESTS)
+	@$(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow and not faults" $(TESTS)
 
 test-slow: system install  ## The tests that `make test` leaves out
 	@$(PYTEST) -m slow $(TESTS)

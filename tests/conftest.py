@@ -17,11 +17,23 @@ from tests.disk import spare_the_disk
 from tests.homes import session_home
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
+LONGEST_FIRST = ("e2e", "rucio", "lake", "postgres", "consistency", "cluster", "catalog")
 
 
 def pytest_configure() -> None:
     """Let the servers, which root starts as another user, read what tests write, whatever the caller's umask."""
     os.umask(0o022)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several workers share the files, begin with those that take long: the last ones are done side by side."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
 @dataclass(frozen=True)
