@@ -86,16 +86,15 @@ def blueprint(services: Services) -> Blueprint:
         more = len(asked.ids) > BATCH_IDS and not cut
         if asked.media_type == HTML:
             page = links_page(services, asked, rows, view, finder.topology(), overflow=overflow or more)
-            return _with_headers(Response(page, content_type=HTML_TYPE), asked)
+            return _answer([page], HTML_TYPE, asked)
         chunks: Iterable[bytes]
         if more:
             batches = chain((Batch(rows, cut, offers),), batches)
             chunks = stream_with_context(streamed(batches, overflow=overflow, describe=described))
         else:
             itself = described(offers) if rows else (descriptor(f"{url}/links", finder.topology()),)
-            chunks = (document(rows, overflow=overflow, resources=itself),)
-        is_large = len(rows) > _WORTH_PACKING
-        return _with_headers(_answer(chunks, asked.media_type, is_large=is_large), asked)
+            chunks = [document(rows, overflow=overflow, resources=itself)]
+        return _answer(chunks, asked.media_type, asked, is_large=len(rows) > _WORTH_PACKING)
 
     @resources.get("/datalink/capabilities")
     def capabilities() -> Response:
@@ -144,20 +143,21 @@ def streamed(
     yield tail(overflow=overflow, error=error, resources=resources).encode()
 
 
-def _answer(chunks: Iterable[bytes], media_type: str, *, is_large: bool) -> Response:
+def _answer(chunks: Iterable[bytes], media_type: str, asked: Asked, *, is_large: bool = False) -> Response:
     """Return an answer, compressed where that is worth it and the client asks for it."""
-    if not is_large or not accepts_gzip(request.headers.get("Accept-Encoding")):
-        return Response(chunks, content_type=media_type)
-    response = Response(gzipped(chunks), content_type=media_type)
-    response.headers["Content-Encoding"] = "gzip"
-    return response
+    headers = _headers(asked)
+    if is_large and accepts_gzip(request.headers.get("Accept-Encoding")):
+        chunks = gzipped(chunks)
+        headers.append(("Content-Encoding", "gzip"))
+    # A list is the whole answer: the server takes it as it is.
+    return Response(chunks, headers=headers, content_type=media_type, direct_passthrough=isinstance(chunks, list))
 
 
-def _with_headers(response: Response, asked: Asked) -> Response:
+def _headers(asked: Asked) -> list[tuple[str, str]]:
     """Tell caches for whom an answer is: what depends on the client's address is nobody else's."""
-    response.headers["Vary"] = _VARY if asked.names_place else f"{_VARY}, X-Forwarded-For"
-    response.headers["Cache-Control"] = "no-cache" if asked.names_place else "private, no-store"
-    return response
+    if asked.names_place:
+        return [("Vary", _VARY), ("Cache-Control", "no-cache")]
+    return [("Vary", f"{_VARY}, X-Forwarded-For"), ("Cache-Control", "private, no-store")]
 
 
 def _refused(error: Exception) -> Response | HTTPException:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -15,10 +15,13 @@ from obscore_tap.results.votable import info, opening
 STANDARD_ID: Final = "ivo://ivoa.net/std/DataLink#links-1.1"
 _TO_ESCAPE: Final = re.compile("[^\t\n\u0020-\u0025\u0027-\u003b\u003d\u003f-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Whatever does not stand in XML as it is: & < >, carriage returns, characters that XML cannot hold."""
-
+_PLAIN: Final = re.compile(r"[ !#-%'-;=?-~]*")
 
 ID_REF: Final = "ID"
 """XML ID of the column of IDs, for descriptors that take theirs from there."""
+
+
+_END: Final = "</VOTABLE>\n"
 
 
 class Field(NamedTuple):
@@ -63,10 +66,11 @@ def document(rows: Iterable[Row], *, overflow: bool = False, resources: Iterable
     overflow
         More was asked for than is given.
     resources
-        RESOURCE elements that follow the table.
+        RESOURCE elements that follow the table, whole or in pieces.
     """
-    body = "".join(map(row_xml, rows))
-    return f"{head(is_ascii=body.isascii())}{body}{tail(overflow=overflow, resources=resources)}".encode()
+    body = list(map(row_xml, rows))
+    is_ascii = all(map(str.isascii, body))
+    return "".join((head(is_ascii=is_ascii), *body, _end_of_table(overflow=overflow), *resources, _END)).encode()
 
 
 @lru_cache(maxsize=2)
@@ -93,52 +97,55 @@ def tail(*, overflow: bool = False, error: str = "", resources: Iterable[str] = 
     error
         Why the answer broke off.
     resources
-        RESOURCE elements that follow the table.
+        RESOURCE elements that follow the table, whole or in pieces.
     """
+    return "".join((_end_of_table(overflow=overflow, error=error), *resources, _END))
+
+
+def _end_of_table(*, overflow: bool, error: str = "") -> str:
     status = ""
     if error:
         status = info(Info("QUERY_STATUS", "ERROR", error))
     elif overflow:
         status = info(Info("QUERY_STATUS", "OVERFLOW", "more was asked for than is given"))
-    return f"</TABLEDATA></DATA>\n</TABLE>\n{status}</RESOURCE>\n{''.join(resources)}</VOTABLE>\n"
+    return f"</TABLEDATA></DATA>\n</TABLE>\n{status}</RESOURCE>\n"
 
 
 def row_xml(row: Row) -> str:
     """Return a row of TABLEDATA; an empty cell is a null."""
-    (
-        asked,
-        access_url,
-        error_message,
-        description,
-        semantics,
-        content_type,
-        content_length,
-        content_qualifier,
-        local_semantics,
-        link_auth,
-        link_authorized,
-        rse,
-        site,
-        state,
-        rank,
-        service_def,
-    ) = row
+    texts: Sequence[str] = [
+        row.id,
+        row.access_url or "",
+        row.error_message or "",
+        row.description,
+        row.semantics,
+        row.content_type or "",
+        row.local_semantics or "",
+        row.rse or "",
+        row.site or "",
+        row.state or "",
+    ]
+    if _TO_ESCAPE.search("".join(texts)):  # rarely: looked for once a row, not once a cell
+        texts = [content(one) for one in texts]
+    asked, access_url, error_message, description, semantics, content_type, local_semantics, rse, site, state = texts
     return (
-        f"<TR><TD>{text(asked)}</TD><TD>{text(access_url)}</TD><TD>{service_def or ''}</TD>"
-        f"<TD>{text(error_message)}</TD>"
-        f"<TD>{text(description)}</TD><TD>{text(semantics)}</TD><TD>{text(content_type)}</TD>"
-        f"<TD>{'' if content_length is None else content_length}</TD><TD>{content_qualifier or ''}</TD>"
-        f"<TD>{text(local_semantics)}</TD><TD>{link_auth or ''}</TD>"
-        f"<TD>{'' if link_authorized is None else 'T' if link_authorized else 'F'}</TD><TD>{text(rse)}</TD>"
-        f"<TD>{text(site)}</TD><TD>{text(state)}</TD><TD>{rank or ''}</TD></TR>\n"
+        f"<TR><TD>{asked}</TD><TD>{access_url}</TD><TD>{row.service_def or ''}</TD><TD>{error_message}</TD>"
+        f"<TD>{description}</TD><TD>{semantics}</TD><TD>{content_type}</TD>"
+        f"<TD>{'' if row.content_length is None else row.content_length}</TD><TD>{row.content_qualifier or ''}</TD>"
+        f"<TD>{local_semantics}</TD><TD>{row.link_auth or ''}</TD>"
+        f"<TD>{'' if row.link_authorized is None else 'T' if row.link_authorized else 'F'}</TD><TD>{rse}</TD>"
+        f"<TD>{site}</TD><TD>{state}</TD><TD>{row.rank or ''}</TD></TR>\n"
     )
 
 
-def text(value: str | None) -> str:
-    """Return a text as it stands between tags; the empty one for null."""
-    if not value:
-        return ""
+def text(value: str) -> str:
+    """Return a text as it stands between tags."""
     return content(value) if _TO_ESCAPE.search(value) else value
+
+
+def quoted(value: str) -> str:
+    """Return a text as it stands between double quotes."""
+    return value if _PLAIN.fullmatch(value) else attribute(value)
 
 
 def _field(field: Field, is_ascii: bool) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from multiprocessing.util import Finalize
 
-from flask import Blueprint, Flask, Response, request
+from flask import Blueprint, Flask, request
 
 from obscore_tap import frontpage, scs, sia2
 from obscore_tap.meters import Meters
@@ -32,6 +32,14 @@ _FORM_OVERHEAD = 1_000_000
 """Bytes that a request may have beside its query and its uploaded tables."""
 _FORM_PARTS = 200
 EXTENSION = "stac-rucio-sync"
+_FOR_BROWSERS = (
+    ("Access-Control-Allow-Origin", "*"),
+    ("Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS"),
+    ("Access-Control-Allow-Headers", "Authorization, Content-Type, Accept, Range"),
+    ("Access-Control-Expose-Headers", "Content-Disposition, Content-Encoding, Location, X-Request-Id"),
+    ("X-Content-Type-Options", "nosniff"),
+)
+"""Pages of other origins may read the answers: all of it is public, and there are no cookies (CORS)."""
 
 
 def create_app(
@@ -65,9 +73,8 @@ def create_app(
     for make in (*BLUEPRINTS, *others):
         app.register_blueprint(make(services))
     add_error_handlers(app)
-    observe(app, services.meters)
+    observe(app, services.meters, _FOR_BROWSERS)
     app.before_request(partial(_limit_form, 3 * limits.query_bytes + _FORM_OVERHEAD))
-    app.after_request(_let_browsers_in)
     return app
 
 
@@ -76,7 +83,7 @@ def _limit_form(size: int) -> None:
 
     Flask's MAX_FORM_MEMORY_SIZE is for forms in parts only.
     """
-    if request.mimetype == "application/x-www-form-urlencoded":
+    if request.content_type and request.mimetype == "application/x-www-form-urlencoded":
         request.max_content_length = min(size, request.max_content_length or size)
         limit_chunks(request, request.max_content_length)
 
@@ -88,13 +95,3 @@ def start_work(app: Flask) -> None:
             running.start()
             # multiprocessing's: atexit is not asked when a worker ends
             Finalize(None, running.close, exitpriority=0)
-
-
-def _let_browsers_in(response: Response) -> Response:
-    """Let pages of other origins read the answers: all of it is public, and there are no cookies (CORS)."""
-    response.headers["Access-Control-Allow-Origin"] = "*"
-    response.headers["Access-Control-Allow-Methods"] = "GET, POST, DELETE, OPTIONS"
-    response.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type, Accept, Range"
-    response.headers["Access-Control-Expose-Headers"] = "Content-Disposition, Content-Encoding, Location, X-Request-Id"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    return response

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import Any, Final
@@ -25,10 +25,21 @@ _StartResponse = Callable[..., Any]
 _Application = Callable[[dict[str, Any], _StartResponse], Iterable[bytes]]
 
 
-def observe(app: Flask, meters: Meters) -> None:
-    """Have all requests to an application observed."""
-    app.before_request(_note_route)
-    app.wsgi_app = _Observed(app.wsgi_app, meters)  # type: ignore[method-assign] # Flask's own way to wrap it
+def observe(app: Flask, meters: Meters, headers: Sequence[tuple[str, str]] = ()) -> None:
+    """Have all requests to an application observed.
+
+    Parameters
+    ----------
+    app
+        The application.
+    meters
+        Where requests are counted.
+    headers
+        What every answer has beside its id.
+    """
+    if meters.are_shown:
+        app.before_request(_note_route)
+    app.wsgi_app = _Observed(app.wsgi_app, meters, headers)  # type: ignore[method-assign] # Flask's own way to wrap it
 
 
 def _note_route() -> None:
@@ -40,18 +51,19 @@ def _note_route() -> None:
 class _Observed:
     """The application, observed."""
 
-    def __init__(self, application: _Application, meters: Meters) -> None:
+    def __init__(self, application: _Application, meters: Meters, headers: Sequence[tuple[str, str]]) -> None:
         self._application = application
         self._meters = meters
+        self._headers = headers
 
     def __call__(self, environ: dict[str, Any], start_response: _StartResponse) -> Iterable[bytes]:
-        given = environ.get("HTTP_X_REQUEST_ID", "")
-        exchange = _Exchange(environ, given if _GIVEN.fullmatch(given) else new_id(), self._meters)
+        given = environ.get("HTTP_X_REQUEST_ID")
+        exchange = _Exchange(environ, given if given and _GIVEN.fullmatch(given) else new_id(), self._meters)
         environ[_ROUTE] = exchange.found
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:  # noqa: ANN401 - PEP 3333
             exchange.status = status[:3]
-            return start_response(status, [*headers, (HEADER, exchange.id)], exc_info)
+            return start_response(status, [*headers, *self._headers, (HEADER, exchange.id)], exc_info)
 
         try:
             with about(exchange.id):
@@ -59,7 +71,11 @@ class _Observed:
         except BaseException:
             exchange.end()
             raise
-        return _Body(chunks, exchange)
+        if not isinstance(chunks, list):
+            return _Body(chunks, exchange)
+        exchange.bytes = sum(map(len, chunks))
+        exchange.end()  # all of it is there: the server sends it without asking again
+        return chunks
 
 
 class _Exchange:

@@ -29,6 +29,9 @@ from stac_rucio_sync.stores.readers import Readers, Row
 _TOPOLOGY_SECONDS: Final = 2.0
 """How old what is known of the RSEs may be."""
 
+_FILES, _LINKS, _DID_LINKS, _COVERED = range(1, 5)
+"""Kinds of the parts that a row can be."""
+
 _MANY: Final = "unnest($1::text[], $2::text[]) WITH ORDINALITY"
 _ONE: Final = "(VALUES ($1::text, $2::text, 1))"
 _BY_DID: Final = """
@@ -220,19 +223,21 @@ def _items(rows: list[Row]) -> Iterator[tuple[int, HeldItem]]:
     for n, of_item in groupby(rows, itemgetter(0)):
         parts = list(of_item)
         _, collection, item_id, scope, name, publisher_did, product_type, *_ = parts[0]
-        yield (
-            n,
-            HeldItem(
-                ItemKey(collection, item_id),
-                Did(scope, name),
-                publisher_did,
-                product_type,
-                tuple(_files(part for part in parts if part[7] == 1)),
-                tuple(sorted((_link(part) for part in parts if part[7] == 2), key=_place_of_link)),
-                tuple([DidLink(part[10], part[9], part[12], part[11]) for part in parts if part[7] == 3]),
-                next((_extent(part[10]) for part in parts if part[7] == 4), None),
-            ),
-        )
+        files: tuple[HeldFile, ...] = ()
+        links: tuple[Link, ...] = ()
+        did_links: tuple[DidLink, ...] = ()
+        extent = None
+        for kind, of_kind in groupby(parts, itemgetter(7)):
+            if kind == _FILES:
+                files = tuple(_files(of_kind))
+            elif kind == _LINKS:
+                links = tuple(sorted(map(_link, of_kind), key=_place_of_link))
+            elif kind == _DID_LINKS:
+                did_links = tuple([DidLink(part[10], part[9], part[12], part[11]) for part in of_kind])
+            elif kind == _COVERED:
+                extent = _extent(next(of_kind)[10])
+        key, did = ItemKey(collection, item_id), Did(scope, name)
+        yield n, HeldItem(key, did, publisher_did, product_type, files, links, did_links, extent)
 
 
 def _order(row: Row) -> tuple[Any, ...]:
