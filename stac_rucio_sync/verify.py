@@ -145,6 +145,11 @@ class VerifyJob:
         return self.report
 
     def _pass(self) -> None:
+        state = self.tables.source_state(self.source.name)
+        if state is None or not state.items + state.quarantined:
+            self.report.remark(
+                f"nothing was synced under the name {self.source.name}: status shows the names there are"
+            )
         reading = self.source.read(None)
         for batch in in_parts(reading, self.settings.sync.batch_items):
             self._batch(batch)

@@ -9,9 +9,6 @@ from typing import Any, TypeVar, get_args
 import click
 
 from stac_rucio_sync.commands.parameters import BBOX, CQL2
-from stac_rucio_sync.errors import ItemError, UsageError
-from stac_rucio_sync.mapping.identifiers import did_of_publisher_did
-from stac_rucio_sync.model import Did
 from stac_rucio_sync.replication.choice import Choice
 from stac_rucio_sync.replication.holdings import Holdings
 from stac_rucio_sync.settings import Settings
@@ -56,14 +53,6 @@ def source_of(location: str, settings: Settings, options: dict[str, Any]) -> Sou
 def choice_of(options: dict[str, Any]) -> Choice:
     """Return the assets that are asked for."""
     return Choice(frozenset(options["assets"]), frozenset(options["roles"]))
-
-
-def did_of(text: str) -> Did:
-    """Return a DID from ``scope:name``; another text is a mistake of the command."""
-    try:
-        return did_of_publisher_did(text)
-    except ItemError as error:
-        raise UsageError(str(error)) from error
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -11,9 +12,8 @@ import click
 import orjson
 
 from stac_rucio_sync.commands.context import Invocation
-from stac_rucio_sync.errors import ItemError, UsageError
+from stac_rucio_sync.commands.parameters import did_of
 from stac_rucio_sync.locality import Locality, Ranked, View
-from stac_rucio_sync.mapping.identifiers import did_of_publisher_did
 from stac_rucio_sync.model import Did, HeldItem, MirrorState, Place
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.stores.mirror import Mirror
@@ -50,7 +50,7 @@ def explain(
       stac-rucio-sync explain stac:survey..tile_17 --address 192.0.2.7
     """
     settings = invocation.settings()
-    did = _did(identifier)
+    did = did_of(identifier)
     with closing(Mirror.open(_reader_url(settings), connections=1)) as mirror:
         locality = Locality(settings.locality, mirror.topology())
         place = locality.place(**whereabouts)
@@ -66,13 +66,6 @@ def explain(
     else:
         _show(held, view, files)
     _warn_of(state)
-
-
-def _did(identifier: str) -> Did:
-    try:
-        return did_of_publisher_did(identifier)
-    except ItemError as error:
-        raise UsageError(str(error)) from error
 
 
 def _reader_url(settings: Settings) -> str:
@@ -94,7 +87,12 @@ def _show(held: HeldItem, view: View, files: _Files) -> None:
             click.echo(f"      {one.url or one.replica.pfn}")
     links = [link for link in held.links if link.rel is None and "#" not in link.name]
     for link in links:
-        click.echo(f"\n{link.name}: no file of the lake, only a link\n      {link.href}")
+        click.echo(f"\n{link.name}: no file of the lake, only a link\n      {_shown(link.href)}")
+
+
+def _shown(href: str | None) -> str:
+    """Return an address that need not be a URL, without the user and password that one may hold."""
+    return re.sub(r"//[^/?#]*@", "//", href or "of no address")
 
 
 def _whereabouts(place: Place) -> str:

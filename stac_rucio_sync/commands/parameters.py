@@ -9,6 +9,10 @@ from typing import Any, Final
 import click
 import orjson
 
+from stac_rucio_sync.errors import ItemError, UsageError
+from stac_rucio_sync.mapping.identifiers import did_of_publisher_did
+from stac_rucio_sync.model import Did
+
 
 class _BBox(click.ParamType[tuple[float, ...]]):
     """Four or six numbers with commas between them (RFC 7946 section 5)."""
@@ -94,3 +98,11 @@ class _Percent(click.ParamType[float]):
 
 
 BBOX, INSTANT, CQL2, DURATION, PERCENT = _BBox(), _Instant(), _Cql2(), _Duration(), _Percent()
+
+
+def did_of(text: str) -> Did:
+    """Return a DID from ``scope:name``; another text is a mistake of the command."""
+    try:
+        return did_of_publisher_did(text)
+    except ItemError as error:
+        raise UsageError(str(error)) from error

@@ -10,8 +10,9 @@ import click
 import orjson
 from rich.console import Console
 
-from stac_rucio_sync.commands.choosing import choice_of, did_of, item_options, open_lake, source_of
+from stac_rucio_sync.commands.choosing import choice_of, item_options, open_lake, source_of
 from stac_rucio_sync.commands.context import Invocation
+from stac_rucio_sync.commands.parameters import did_of
 from stac_rucio_sync.commands.screen import bar
 from stac_rucio_sync.commands.stopping import stoppable
 from stac_rucio_sync.errors import UsageError

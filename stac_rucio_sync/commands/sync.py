@@ -237,8 +237,11 @@ def quarantine(invocation: Invocation, name: str | None, retry: bool, as_json: b
 
 
 def _list_quarantine(tables: PostgresStore, name: str | None, *, as_json: bool) -> None:
+    entry = None
     for entry in tables.quarantine(name):
         if as_json:
             click.echo(orjson.dumps(entry.as_json()))
         else:
             click.echo(f"{entry.source}  {entry.title}: {entry.reason}")
+    if entry is None:
+        click.echo("the quarantine is empty" if name is None else f"nothing of {name} is in quarantine", err=True)

@@ -9,10 +9,11 @@ import click
 import orjson
 
 from stac_rucio_sync.commands.context import Invocation, open_tables
+from stac_rucio_sync.commands.parameters import did_of
 from stac_rucio_sync.errors import UsageError
 from stac_rucio_sync.keeping import Kept, back_up, lines_of, read_backup
 from stac_rucio_sync.keeping import restore as restore_backup
-from stac_rucio_sync.mapping.identifiers import did_of_publisher_did, obs_publisher_did
+from stac_rucio_sync.mapping.identifiers import obs_publisher_did
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.stores.schema import apply_schema, schema_is_current
 
@@ -149,7 +150,7 @@ def resolve(invocation: Invocation, identifier: str, as_json: bool) -> None:
       stac-rucio-sync resolve stac:survey..tile_17..image.fits
     """
     settings = invocation.settings()
-    did = did_of_publisher_did(identifier)
+    did = did_of(identifier)
     with open_tables(settings) as tables:
         found = tables.resolve(did)
     places = [{"collection": one.collection, "item": one.id, "asset": one.asset, "did": str(did)} for one in found]

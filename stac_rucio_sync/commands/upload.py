@@ -12,8 +12,8 @@ import click
 import orjson
 from rich.console import Console
 
-from stac_rucio_sync.commands.choosing import did_of
 from stac_rucio_sync.commands.context import Invocation
+from stac_rucio_sync.commands.parameters import did_of
 from stac_rucio_sync.commands.screen import transfer_bar
 from stac_rucio_sync.commands.stopping import stoppable
 from stac_rucio_sync.commands.upload_outputs import UploadOutputs, output_options, outputs_of

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
+from stac_rucio_sync.addresses import without_login
 from stac_rucio_sync.mapping.bands import SPEED_OF_LIGHT, number
 from stac_rucio_sync.mapping.hrefs import absolute_href
 from stac_rucio_sync.mapping.obscore import (
@@ -278,9 +280,10 @@ def _is_download(href: str | None) -> bool:
 
 def _of_address(address: str, media_type: str | None) -> dict[str, Any]:
     try:
+        address = without_login(address)[0]  # the table is everybody's
         name = unquote(urlsplit(address).path).rsplit("/", 1)[-1]
     except ValueError:  # no URL after all
-        name = ""
+        return {}
     return {
         "access_url": clean(address),
         "access_format": (clean(media_type) or "application/octet-stream").lower(),
@@ -292,6 +295,7 @@ def _thumbnail(item: Item) -> str | None:
     for asset in item.assets:
         if "thumbnail" in asset.roles:
             address = absolute_href(asset.href, item.base_href)
-            if _is_download(address):
-                return clean(address)
+            if address is not None and _is_download(address):
+                with suppress(ValueError):  # no URL after all
+                    return clean(without_login(address)[0])
     return None

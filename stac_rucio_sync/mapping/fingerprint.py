@@ -13,7 +13,7 @@ from stac_rucio_sync.model import ItemRead
 from stac_rucio_sync.model.links import STRUCTURAL_RELATIONS, is_absolute
 from stac_rucio_sync.settings import Settings
 
-MAPPING_VERSION = 3
+MAPPING_VERSION = 4
 """Counted up when the same item and settings map to something else, so that everything is mapped again."""
 
 _NO_FRACTION: Final = re.compile(rb"\.0[,\]}]")

@@ -76,7 +76,11 @@ class _Search:
             )
         self._incremental = since is not None
         self.reading.part = self._part
-        self.reading.changes = watched(self._changes(), self.reading, options)
+        self.reading.changes = watched(self._changes(), self.reading, options, news=self._narrowed())
+
+    def _narrowed(self) -> bool:
+        options = self._options
+        return self._incremental or any((options.bbox, options.datetime, options.filter))
 
     # ------------------------------------------------------------------------------------------- what can be asked
 

@@ -50,6 +50,8 @@ def open_source(location: str, *, name: str | None = None, options: ReadOptions 
         It cannot be read.
     """
     options = options or ReadOptions()
+    if name is not None and not name.strip():
+        raise UsageError("the name of the source is empty: give it one, or leave --name out")
     if location == STDIN:
         source: Source = FileSource(name or "standard input", STDIN, options)
     elif is_http(location):

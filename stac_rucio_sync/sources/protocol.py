@@ -118,16 +118,27 @@ class Source(Protocol):
         """
 
 
-def watched(changes: Iterable[Change], reading: Reading, options: ReadOptions) -> Iterator[Change]:
-    """Pass a source's changes on: leave out other collections, note what is broken, and say how the read ended."""
+def watched(
+    changes: Iterable[Change], reading: Reading, options: ReadOptions, *, news: bool = False
+) -> Iterator[Change]:
+    """Pass a source's changes on: leave out other collections, note what is broken, and say how the read ended.
+
+    Of ``news`` a collection may have none; else one that is asked for and has no item is remarked: a name may be wrong.
+    """
     wanted = frozenset(options.collections)
+    unmet = set() if news else set(wanted)
     broken = 0
     for change in changes:
         if isinstance(change, ItemBroken):
             broken += 1
-        elif isinstance(change, ItemRead) and wanted and _collection(change, options) not in wanted:
-            continue
+        elif isinstance(change, ItemRead) and wanted:
+            collection = _collection(change, options)
+            if collection not in wanted:
+                continue
+            unmet.discard(collection)
         yield change
+    for collection in sorted(unmet):
+        reading.remarks.append(f"the source has no item of the collection {collection}: is that its id?")
     if broken:
         reading.miss(f"{broken} documents or lines of the source cannot be read")
     reading.complete = not (reading.filtered or reading.partial)

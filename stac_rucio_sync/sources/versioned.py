@@ -65,7 +65,7 @@ class VersionedSource:
         reading.begun = begun | selection if progress.expected or known is None else None
         reading.cursor = {"commit": oid} | selection
         reading.lacking = lambda keys: self._lacking(oid, keys)
-        reading.changes = watched(changes, reading, self.options)
+        reading.changes = watched(changes, reading, self.options, news=known is not None)
         return reading
 
     def _known(self, repository: Repository, cursor: Cursor | None, reading: Reading) -> _Known | None:

@@ -155,6 +155,12 @@ def test_access_is_an_asset_that_is_no_file_else_nothing() -> None:
     signed = row(assets={"image": {"href": "https://example.org/a.tif?sig=1", "roles": ["data"], "type": "image/tiff"}})
     assert signed.access_url == "https://example.org/a.tif?sig=1"
     assert (signed.file_name, signed.access_estsize) == ("a.tif", None)
+    login = row(
+        assets={key: {"href": "https://me:pw@example.org/a.tif", "roles": [key]} for key in ("data", "thumbnail")}
+    )
+    assert login.access_url == login.thumbnail_url == "https://example.org/a.tif", "the table is everybody's"
+    broken = row(assets={"image": {"href": "https://[::1/a.tif", "roles": ["data", "thumbnail"]}})
+    assert broken.access_url is None
     for href in ("s3://bucket/a.tif", "https://example.org/{z}/{x}/{y}.tif", "https://example.org/folder/"):
         found = row(assets={"image": {"href": href, "roles": ["data"], "type": "image/tiff"}})
         assert (found.access_url, found.access_format, found.access_estsize) == (None, None, None)

@@ -143,7 +143,16 @@ def test_other_collections_are_left_out_and_the_read_is_not_the_whole(tmp_path: 
     assert _ids(changes) == ["item-1", "item-3", "item-5"]
     assert reading.filtered
     assert not reading.complete
+    assert reading.remarks == []
     assert _ids(_read(path, collections=("items",))[0]) == ["item-9"]
+
+
+def test_a_collection_that_the_source_has_no_item_of_is_remarked(tmp_path: Path) -> None:
+    path = tmp_path / "a.ndjson"
+    path.write_bytes(LINES)
+    changes, reading = _read(path, collections=("odd", "od"))
+    assert _ids(changes) == ["item-1", "item-3", "item-5"]
+    assert reading.remarks == ["the source has no item of the collection od: is that its id?"]
 
 
 def test_standard_input_holds_lines_and_stays_open(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,3 +215,11 @@ def test_the_real_items_are_all_read() -> None:
     reading = open_source(str(path)).read(None)
     assert sum(isinstance(change, ItemRead) for change in reading) == 6329
     assert reading.complete
+
+
+def test_a_name_that_is_empty_is_refused(tmp_path: Path) -> None:
+    """A script's variable that is not set must not make a second source of the same items."""
+    path = tmp_path / "a.ndjson"
+    path.write_bytes(LINES)
+    with pytest.raises(UsageError, match="name of the source is empty"):
+        open_source(str(path), name=" ")
