@@ -25,6 +25,8 @@ DIDS_PER_CALL = 1000
 NEW_FILES_PER_CALL = 500
 #: What web servers in front of Rucio commonly let pass.
 BYTES_PER_CALL = 4_000_000
+#: Seconds before a transient failure is met with another try; each further pause is twice as long.
+FIRST_PAUSE = 0.5
 
 Entry = TypeVar("Entry")
 Answer = TypeVar("Answer")
@@ -139,7 +141,7 @@ class RucioCalls:
         repeated = Retrying(
             retry=retry_if_exception_type(TransientError),
             stop=stop_after_attempt(self._settings.attempts),
-            wait=wait_exponential(multiplier=0.5, max=30) + wait_random(0, 0.5),
+            wait=wait_exponential(multiplier=FIRST_PAUSE, max=30) + wait_random(0, FIRST_PAUSE),
             reraise=True,
         )
         try:

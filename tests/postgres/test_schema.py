@@ -18,7 +18,7 @@ from stac_rucio_sync.model import EpnRow, ObsCoreRow, Rse
 from stac_rucio_sync.stores import schema, tables
 from stac_rucio_sync.stores.postgres import PostgresStore
 from stac_rucio_sync.stores.schema import apply_schema, schema_files, schema_is_current
-from tests.postgres.conftest import Database
+from tests.postgres.conftest import Database, Server, make_database
 from tests.postgres.examples import settled_item, wanted_item
 
 TABLES = list(tables.METADATA.tables.values())
@@ -120,13 +120,29 @@ def test_a_database_without_the_schema_names_the_way_out(empty_database: Databas
 # ------------------------------------------------------------------------------------------------------------ roles
 
 
+@pytest.fixture(scope="module")
+def filled(server: Server, template: str) -> Iterator[Database]:
+    """A database whose own privileges (which a template does not hand on) are set, with a row of each."""
+    for database in make_database(server, template):
+        apply_schema(database.admin_url)
+        store = PostgresStore.open(database.ingest_url)
+        store.commit("s", [settled_item(wanted_item(1))], [])
+        store.upsert_rses([Rse("R", deterministic=False, rse_type="DISK", available_read=True)])
+        store.close()
+        yield database
+
+
 @pytest.fixture
-def reader(database: Database, store: PostgresStore) -> Iterator[psycopg.Connection]:
-    """A reader of a database whose own privileges (which a template does not hand on) are set, with a row of each."""
-    apply_schema(database.admin_url)
-    store.commit("s", [settled_item(wanted_item(1))], [])
-    store.upsert_rses([Rse("R", deterministic=False, rse_type="DISK", available_read=True)])
-    with psycopg.connect(database.reader_url, autocommit=True) as connection:
+def reader(filled: Database) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(filled.reader_url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def onlooker(filled: Database) -> Iterator[psycopg.Connection]:
+    """A superuser's connection to the same database, which changes nothing."""
+    with psycopg.connect(filled.admin_url, autocommit=True) as connection:
+        connection.execute("SET default_transaction_read_only = on")
         yield connection
 
 
@@ -163,10 +179,9 @@ def test_the_reader_can_do_nothing_else(reader: psycopg.Connection, statement: s
         reader.execute(statement)
 
 
-def test_other_roles_keep_their_temporary_tables(reader: psycopg.Connection, admin: psycopg.Connection) -> None:
-    del reader  # its fixture has set the database's privileges
+def test_other_roles_keep_their_temporary_tables(onlooker: psycopg.Connection) -> None:
     may = "SELECT has_database_privilege(%s, current_database(), 'TEMP')"
-    told = {role: admin.execute(may, [role]).fetchone() for role in ("rucio", "lake_ingest", "lake_reader")}
+    told = {role: onlooker.execute(may, [role]).fetchone() for role in ("rucio", "lake_ingest", "lake_reader")}
     assert told == {"rucio": (True,), "lake_ingest": (True,), "lake_reader": (False,)}
 
 
@@ -174,8 +189,8 @@ def test_other_roles_keep_their_temporary_tables(reader: psycopg.Connection, adm
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-def test_the_definitions_are_those_of_the_database(table: Table, admin: psycopg.Connection) -> None:
-    real = admin.execute(
+def test_the_definitions_are_those_of_the_database(table: Table, onlooker: psycopg.Connection) -> None:
+    real = onlooker.execute(
         """
         SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attgenerated = 's',
             coalesce(a.attnum = ANY (p.conkey), false)
@@ -192,8 +207,8 @@ def test_the_definitions_are_those_of_the_database(table: Table, admin: psycopg.
     assert real == ours
 
 
-def test_every_table_of_the_schema_is_defined(admin: psycopg.Connection) -> None:
-    there = admin.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'lake'").fetchall()
+def test_every_table_of_the_schema_is_defined(onlooker: psycopg.Connection) -> None:
+    there = onlooker.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'lake'").fetchall()
     assert {name for (name,) in there} == {table.name for table in TABLES}
 
 
@@ -203,8 +218,8 @@ def test_rows_have_the_columns_that_a_load_writes(table: Table, row: type[ObsCor
 
 
 @pytest.mark.parametrize(("table", "view"), [(tables.OBSCORE, "ivoa.obscore"), (tables.EPN, "epn.epn_core")])
-def test_views_show_the_published_columns(table: Table, view: str, admin: psycopg.Connection) -> None:
-    shown = admin.execute(f"SELECT * FROM {view}").description or []  # noqa: S608 - names above
+def test_views_show_the_published_columns(table: Table, view: str, onlooker: psycopg.Connection) -> None:
+    shown = onlooker.execute(f"SELECT * FROM {view}").description or []  # noqa: S608 - names above
     assert [column.name for column in shown] == [column.name for column in tables.published_columns(table)]
 
 

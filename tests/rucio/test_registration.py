@@ -140,18 +140,18 @@ def test_replicas_at_other_sites_are_told_too(store: RucioStore, catalogue: Cata
 
 def test_two_threads_register_the_same_and_other_items(settings: Settings, catalogue: Catalogue) -> None:
     store = RucioStore(settings)
-    batch = [(catalogue.item(f"i{number}"), None) for number in range(40)]
+    batch = [(catalogue.item(f"i{number}"), None) for number in range(20)]
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(store.register, [batch[:30], batch[10:], batch[:30], batch[10:]]))
+        answers = list(pool.map(store.register, [batch[:15], batch[5:], batch[:15], batch[5:]]))
     store.close()
 
     for answer in answers:
-        assert [(registered.refused, len(registered.replicas)) for registered in answer] == [(None, 1)] * 30
+        assert [(registered.refused, len(registered.replicas)) for registered in answer] == [(None, 1)] * 15
 
 
 def test_a_thousand_assets_cost_at_most_twenty_requests(store: RucioStore, catalogue: Catalogue) -> None:
-    assets = [f"b{number}" for number in range(5)]
-    items = [catalogue.item(f"i{number}", *[catalogue.file(f"i{number}", a) for a in assets]) for number in range(200)]
+    assets = [f"b{number}" for number in range(10)]
+    items = [catalogue.item(f"i{number}", *[catalogue.file(f"i{number}", a) for a in assets]) for number in range(100)]
     store.register([(catalogue.item("first"), None)])
     before = store.requests
 

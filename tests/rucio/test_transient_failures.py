@@ -12,10 +12,16 @@ import pytest
 
 from stac_rucio_sync.errors import TransientError
 from stac_rucio_sync.settings import Rucio
+from stac_rucio_sync.stores import rucio_calls
 from stac_rucio_sync.stores.rucio import RucioStore
 from stac_rucio_sync.stores.rucio_calls import RucioCalls
 from tests.rucio.catalogue import Catalogue
 from tests.stumbling import Proxy, Stumbles, stumbling
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rucio_calls, "FIRST_PAUSE", 0.05)
 
 
 @contextmanager
