@@ -145,6 +145,15 @@ class Cutter:
         raise best(errors) if errors else UnavailableError(f"no copy of {file.file.did} can be read now")
 
 
+def load_engines() -> None:
+    """Import what FITS files are cut with, so that no request waits for it: that takes as long as many cut-outs.
+
+    What reads GeoTIFF files and makes pictures loads in a fraction of that, and would take as much memory again: it is
+    left to the first request that wants it.
+    """
+    import datalink.cutouts.cut_fits  # noqa: F401, PLC0415 - to have it loaded, and not before
+
+
 @contextmanager
 def _opened(copy: Copy, limits: Limits) -> Iterator[RangeFile]:
     file = open_path(copy.path, limits) if copy.path is not None else open_url(copy.url or "", limits, copy.token)

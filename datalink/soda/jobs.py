@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from datalink.cutouts.errors import CutError, LimitError, NoOverlapError, UnavailableError
+from datalink.cutouts.errors import CutError, LimitError, LoginError, NoOverlapError, UnavailableError
 from datalink.cuttable import Kind
 from datalink.soda.cutting import Cutter
 from datalink.soda.request import REPEATABLE, CutRequest, checked, read
@@ -49,7 +49,7 @@ def cutout_jobs(services: Services, cutter: Cutter) -> Jobs:
 def _job_kind(kind: Kind, cutter: Cutter, most: int) -> JobKind:
     return JobKind(
         kind.value,
-        run=lambda job: _run(job, kind, cutter, most),
+        run=lambda job: run_job(job, kind, cutter, most),
         check=lambda parameters: _check(parameters, kind, most),
         repeatable=REPEATABLE,
     )
@@ -66,11 +66,27 @@ def _limit(request: CutRequest, most: int) -> None:
         )
 
 
-def _run(job: JobRun, kind: Kind, cutter: Cutter, most: int) -> None:
+def run_job(job: JobRun, kind: Kind, cutter: Cutter, most: int) -> None:
     """Make the cut-outs of a job.
 
     What cannot be cut is a result, too: a text that begins with an error label. Only where nothing else is left, and
     something else than the lack of an overlap is to blame, the job is an error.
+
+    Parameters
+    ----------
+    job
+        As it runs.
+    kind
+        What the service cuts.
+    cutter
+        Makes them.
+    most
+        So many may be asked for.
+
+    Raises
+    ------
+    Refusal
+        There is no cut-out.
     """
     try:
         request = read(Parameters(job.job.parameters), kind)
@@ -93,6 +109,13 @@ def _results(job: JobRun, request: CutRequest, kind: Kind, cutter: Cutter) -> li
                 name = cut.file_name if request.count == 1 else _numbered(cut.file_name, number)
                 job.write(cut.cutout.pieces, mime=cut.cutout.media_type, file_name=name, result_id=result)
             continue
+        except LoginError:
+            errors.append(
+                LoginError(
+                    "the copies that could be read want a log-in, and a job takes no token along: whoever knows its "
+                    f"address may read what it gives; {kind.path}/sync takes a bearer token"
+                )
+            )
         except CutError as error:
             errors.append(error)
         except TransientError as error:

@@ -15,6 +15,7 @@ import click
 
 from datalink.service import blueprint as datalink
 from datalink.service import check_links
+from datalink.soda.cutting import load_engines
 from datalink.soda.service import blueprint as cutouts
 from obscore_tap.app import create_app, start_work
 from obscore_tap.figures import serve_figures
@@ -97,6 +98,7 @@ def load_application(source: _Source, folder: Path | None, *, access_log: bool =
     if access_log:
         ACCESS.setLevel(logging.INFO)
     app = create_app(settings, (datalink, cutouts), Meters(folder, are_shown=folder is not None))
+    load_engines()
     start_work(app)
     return app
 

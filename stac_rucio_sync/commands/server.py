@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import signal
 import socket
@@ -86,7 +87,11 @@ def _made(make: Callable[[], Any]) -> Any:  # noqa: ANN401 - a WSGI application
     # own: whoever stops the server just then would wait for as long as requests may take.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     die_with_parent()
-    return make()
+    application = make()
+    # What is there now stays: looking through it for garbage would stop all requests for nearly a tenth of a second.
+    gc.collect()
+    gc.freeze()
+    return application
 
 
 def die_with_parent() -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import math
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +23,12 @@ from datalink.cutouts.region import Circle, Cutting, Interval
 from datalink.cuttable import Kind, kind_of
 from datalink.soda.cutting import Cutter
 from datalink.soda.files import Files, path_below
+from datalink.soda.jobs import run_job
 from datalink.soda.service import Turnstile
 from datalink.soda.single import fitting
+from obscore_tap.refusals import Refusal
+from obscore_tap.uws import Job, JobRun, Phase
+from obscore_tap.uws.files import JobFiles
 from stac_rucio_sync.model import Did, Extent, HeldFile, HeldItem, ItemKey, Replica, Rse, Topology
 from stac_rucio_sync.settings import Settings
 from tests.unit.cutouts.ranged import giving
@@ -178,6 +185,30 @@ def test_a_token_goes_to_copies_that_want_one_and_nowhere_else(served: Any, cont
     with pytest.raises(LoginError, match="send a bearer token"):
         cut(cutter_of(closed))
     assert len(near.asked) == before
+
+
+def test_a_job_says_that_it_takes_no_token_along(served: Any, content: bytes, tmp_path: Path) -> None:
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    given = (("ID", str(IMAGE)), ("CIRCLE", "10 20 0.01"), ("CIRCLE", "10 20 0.02"))
+    job = Job("j" * 24, "soda", Phase.EXECUTING, None, now, now, None, 60, now, given)
+    copy = copy_at("NEAR", served(giving(content)), needs_login=True)
+    run = JobRun(job, JobFiles(tmp_path), lambda _, wished: wished)
+    with pytest.raises(Refusal, match="AuthenticationError: .*/soda/sync takes a bearer token"):
+        run_job(run, Kind.FITS, cutter_of(copy), 10)
+    assert [result.id for result in run.results] == ["cutout-1", "cutout-2"]
+    assert b"/soda/sync takes a bearer token" in JobFiles(tmp_path).path(job.id, run.results[1].name).read_bytes()
+
+
+def test_what_cuts_fits_files_is_loaded_before_requests_come_and_not_before_that() -> None:
+    program = """
+import sys
+from datalink.soda.cutting import load_engines
+print("astropy.wcs" in sys.modules)
+load_engines()
+print("astropy.wcs" in sys.modules, "rasterio" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == ["False", "True", "False"]
 
 
 def test_a_token_is_not_sent_in_the_clear_where_others_may_listen(served: Any, content: bytes) -> None:
