@@ -24,6 +24,7 @@ from stac_rucio_sync.settings import Settings
 
 _LARGEST_SIZE: Final = 2**63 - 1
 _SIZE_UNKNOWN: Final = "its size is unknown: --sizes head or --sizes stream asks for it"
+_SIZE_NOT_TOLD: Final = "its size is unknown: neither the item tells it, nor its origin where that was asked"
 _SIZE_NOT_ASKED: Final = "its size is unknown, and it has no open http address that could be asked for it"
 _SIZE_IN_LAKE: Final = "it lies in the lake, and its file:size does not say how large it is"
 _SIZE_WRONG: Final = "its file:size is no whole number of bytes, and --sizes item asks for no other"
@@ -162,7 +163,7 @@ def _file(
         if told is not None:
             size, md5, adler32 = told.bytes, md5 or told.md5, adler32 or told.adler32
     if size is None:
-        return NotAFile(_why_no_size(looked))
+        return NotAFile(_why_no_size(looked, settings))
     asset = looked.asset
     return File(
         asset=asset.key,
@@ -251,11 +252,13 @@ def _askable(looked: _Looked) -> str | None:
     return None
 
 
-def _why_no_size(looked: _Looked) -> str:
+def _why_no_size(looked: _Looked, settings: Settings) -> str:
     if isinstance(looked.places[0].found, LakePlace):
         return _SIZE_IN_LAKE
     if _askable(looked) is None:
         return _SIZE_NOT_ASKED
+    if settings.sync.sizes != "item":
+        return _SIZE_NOT_TOLD
     return _SIZE_WRONG if looked.asset.stac.get("file:size") is not None else _SIZE_UNKNOWN
 
 

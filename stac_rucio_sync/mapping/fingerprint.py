@@ -30,6 +30,7 @@ def settings_digest(settings: Settings) -> str:
         "base_url": settings.services.base_url,
         "epn": settings.epn.model_dump(mode="json"),
         "sizes": settings.sync.sizes,
+        "askable": settings.sync.sizes != "item" and settings.sync.allow_private_addresses,
     }
     return blake2b(orjson.dumps(relevant, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
 

@@ -92,8 +92,8 @@ class RucioUploads(RucioAccount):
 
     # -------------------------------------------------------------------------------------------- before the files
 
-    def ensure_scope(self, scope: str) -> None:
-        """Make a scope of the account's own, unless it is there.
+    def ensure_scope(self, scope: str) -> bool:
+        """Make a scope of the account's own, unless it is there; tell whether it was made.
 
         Raises
         ------
@@ -101,17 +101,18 @@ class RucioUploads(RucioAccount):
             It is not there, and the account may not add it.
         """
         if scope in self._calls.send("list_scopes"):
-            return
+            return False
         account = self.account
         try:
             self._calls.send("add_scope", account, scope)
         except ExistsError:
-            return
+            return False
         except RefusedError as error:
             raise UsageError(
                 f"there is no scope {scope} in Rucio, and account {account} may not add it: ask for "
                 f"`rucio scope add --account {account} {scope}`, or name another with --scope"
             ) from error
+        return True
 
     def may_complete(self, rse: str) -> bool:
         """Tell whether the account may set replicas of an RSE AVAILABLE; Rucio says so before it looks at any."""

@@ -149,11 +149,12 @@ class UploadJob:
                 f"account {self._uploads.account} may register files at {request.rse} and not make them AVAILABLE "
                 "later: ask for that, or upload with --register-after"
             )
-        self._uploads.ensure_scope(request.scope)
         dataset = request.dataset
+        for scope in dict.fromkeys([request.scope] if dataset is None else [request.scope, dataset.scope]):
+            if self._uploads.ensure_scope(scope):
+                self.report.remarks[f"there was no scope {scope} in Rucio: it was made"] += 1
         if dataset is None:
             return
-        self._uploads.ensure_scope(dataset.scope)
         self._uploads.ensure_dataset(dataset)
         if request.rule:
             refused = self._uploads.protect([dataset], request.rse, request.lifetime)

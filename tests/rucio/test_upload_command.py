@@ -15,13 +15,13 @@ from tests.rucio.uploading import RSE
 
 
 def run(
-    lake: RunningLake, folder: Path, *arguments: str, timeout: float = 100
+    lake: RunningLake, folder: Path, *arguments: str, account: str = "alice", timeout: float = 100
 ) -> tuple[int, dict[str, Any] | None, str]:
-    """Run the command as alice; return its exit code, its report, and what it said on stderr."""
+    """Run the command; return its exit code, its report, and what it said on stderr."""
     environment = os.environ | {
         "STAC_RUCIO_SYNC_LAKE_HOME": str(lake.home),
-        "STAC_RUCIO_SYNC_RUCIO__CONFIG": lake.facts["accounts"]["alice"],
-        "STAC_RUCIO_SYNC_RUCIO__ACCOUNT": "alice",
+        "STAC_RUCIO_SYNC_RUCIO__CONFIG": lake.facts["accounts"][account],
+        "STAC_RUCIO_SYNC_RUCIO__ACCOUNT": account,
         "XDG_STATE_HOME": str(folder / "state"),
         "XDG_CACHE_HOME": str(folder / "cache"),
     }
@@ -50,6 +50,16 @@ def test_the_command_uploads_to_the_accounts_own_scope_and_says_so(lake: Running
     code, report, said = run(lake, tmp_path, night.name, "--rse", RSE)
     assert (code, report) == (1, None)
     assert "a b.fits: conflict: " in said
+
+
+def test_a_scope_that_was_made_is_told_for_it_may_be_a_typing_error(lake: RunningLake, tmp_path: Path) -> None:
+    (tmp_path / "a.fits").write_bytes(b"1")
+    scope = f"s{uuid.uuid4().hex[:12]}"
+    for remarks in ({f"there was no scope {scope} in Rucio: it was made": 1}, {}):
+        code, report, _ = run(lake, tmp_path, "a.fits", "--rse", RSE, "--scope", scope, "--json", account="ingest")
+        assert code == 0
+        assert report is not None
+        assert report["remarks"] == remarks
 
 
 def test_mistakes_end_with_2_and_name_the_way_out(lake: RunningLake, tmp_path: Path) -> None:

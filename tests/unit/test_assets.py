@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stac_rucio_sync.errors import ItemError
 from stac_rucio_sync.mapping.assets import hrefs_to_measure, map_assets
 from stac_rucio_sync.model import Asset, Did, File, Item, ItemKey, LakePlace, Link, Measured, WantedReplica
-from stac_rucio_sync.settings import Collection, Identity, Settings
+from stac_rucio_sync.settings import Collection, Identity, Settings, Sync
 
 SETTINGS = Settings()
 MD5 = "0123456789abcdef0123456789abcdef"
@@ -81,6 +81,8 @@ def test_without_a_size_it_is_a_link_that_says_how_to_ask() -> None:
     assert [(link.name, link.href) for link in links] == [("a", "https://h/a.tif"), ("b", "s3://h:1/b/k")]
     assert "--sizes head" in str(links[0].reason)
     assert "no open http address" in str(links[1].reason)
+    _, asked = mapped(asset("a", href="https://h/a.tif"), settings=Settings(sync=Sync(sizes="head")))
+    assert "its origin where that was asked" in str(asked[0].reason), "what was done already is no way out"
 
 
 def test_what_was_measured_fills_only_what_the_item_does_not_say() -> None:

@@ -161,6 +161,9 @@ def test_only_settings_of_the_mapping_matter() -> None:
         Settings(collections={"scenes": Collection(calib_level=1)}),
     ]
     assert len({DIGEST, *map(settings_digest, changed)}) == 4
+    assert settings_digest(Settings(sync=Sync(allow_private_addresses=True))) == DIGEST, "nobody is asked for sizes"
+    permitted = Settings(sync=Sync(sizes="head", allow_private_addresses=True))
+    assert settings_digest(permitted) not in map(settings_digest, changed)
     assert taken(stac(), digest="other") != taken(stac())
 
 
