@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.conftest import RunningLake
 from tests.faults.harness import Trial, assert_same
 
-COUNT = 200
+COUNT = 120
 
 
 def test_a_sync_killed_three_times_ends_as_an_undisturbed_one(lake: RunningLake, tmp_path: Path) -> None:

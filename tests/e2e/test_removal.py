@@ -6,6 +6,7 @@ import gzip
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -29,7 +30,7 @@ from tests.unit.loopback import Answer, as_json, serving
 
 pytestmark = pytest.mark.timeout(200)
 
-REAL_ITEMS, SIZED, MOST_ASSETS = 300, 60, 12
+REAL_ITEMS, SIZED, MOST_ASSETS = 150, 40, 12
 
 
 @dataclass
@@ -37,16 +38,13 @@ class Removing(Bench):
     """A bench that also looks into Rucio, as the ingest account or as another one."""
 
     lake: RunningLake
+    ingest: RucioCalls
 
     def as_account(self, account: str) -> RucioCalls:
-        return RucioCalls(Rucio(config=Path(self.lake.facts["accounts"][account]), account=account))
+        return calls_as(self.lake, account)
 
     def rucio(self, verb: str, *arguments: Any, **options: Any) -> Any:
-        calls = self.as_account("ingest")
-        try:
-            return calls.send(verb, *arguments, **options)
-        finally:
-            calls.close()
+        return self.ingest.send(verb, *arguments, **options)
 
     @property
     def scope(self) -> str:
@@ -113,12 +111,19 @@ class Removing(Bench):
         return (*rows, containers, there.files, there.content, there.metadata)
 
 
-@pytest.fixture
-def make_bench(lake: RunningLake, scope: str, tmp_path: Path) -> Callable[..., Removing]:
-    def make(**flags: Any) -> Removing:
-        return Removing(lake.settings_with(identity={"scope": scope}, **flags), tmp_path, f"c-{scope}", lake)
+def calls_as(lake: RunningLake, account: str) -> RucioCalls:
+    return RucioCalls(Rucio(config=Path(lake.facts["accounts"][account]), account=account))
 
-    return make
+
+@pytest.fixture
+def make_bench(lake: RunningLake, scope: str, tmp_path: Path) -> Iterator[Callable[..., Removing]]:
+    with closing(calls_as(lake, "ingest")) as ingest:
+
+        def make(**flags: Any) -> Removing:
+            settings = lake.settings_with(identity={"scope": scope}, **flags)
+            return Removing(settings, tmp_path, f"c-{scope}", lake, ingest)
+
+        yield make
 
 
 @pytest.fixture
@@ -466,10 +471,11 @@ class CutOffError(Exception):
 @pytest.mark.parametrize("verb", ["list_replication_rules", "set_dids_metadata_bulk", "detach_dids", "delete_replicas"])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_removal_that_was_cut_short_is_finished_by_the_next(
-    bench: Removing, monkeypatch: pytest.MonkeyPatch, verb: str, after: bool
+    make_bench: Callable[..., Removing], monkeypatch: pytest.MonkeyPatch, verb: str, after: bool
 ) -> None:
-    bench.sync(bench.items(*range(12)))
-    datasets, files = [bench.dataset(n) for n in range(12)], [bench.file(n) for n in range(12)]
+    bench = make_bench(sync={"batch_items": 4})
+    bench.sync(bench.items(*range(6)))
+    datasets, files = [bench.dataset(n) for n in range(6)], [bench.file(n) for n in range(6)]
     send = RucioCalls.send
 
     def cut(calls: RucioCalls, this: str, *arguments: Any, **options: Any) -> Any:
@@ -483,10 +489,10 @@ def test_a_removal_that_was_cut_short_is_finished_by_the_next(
         patched.setattr(RucioCalls, "send", cut)
         with pytest.raises(CutOffError):
             bench.sync(bench.items(0), delete=True)
-    assert len(bench.ids()) == 2  # ten of eleven are gone from the tables: nothing of them is found any more
-    assert bench.query("SELECT count(*) FROM lake.removal WHERE source = %s", bench.collection) == [(10,)]
+    assert len(bench.ids()) == 2  # four of five are gone from the tables: nothing of them is found any more
+    assert bench.query("SELECT count(*) FROM lake.removal WHERE source = %s", bench.collection) == [(4,)]
     report, _ = bench.sync(bench.items(0), delete=True)
-    assert report.removed == 11
+    assert report.removed == 5
     assert bench.query("SELECT count(*) FROM lake.removal WHERE source = %s", bench.collection) == [(0,)]
     assert bench.content(bench.container) == {datasets[0]}
     assert [file for file in files if bench.places(file)] == files[:1]

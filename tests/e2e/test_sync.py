@@ -72,6 +72,7 @@ class Bench:
         try:
             return SyncJob(source, self.settings, tables, lake, SyncOptions(**options)).run(), lake.requests
         finally:
+            lake.close()
             tables.close()
 
     def query(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:

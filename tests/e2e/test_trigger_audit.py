@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import psycopg
 import pytest
 
 from tests.conftest import RunningLake
-from tests.e2e.test_removal import Removing
+from tests.e2e.test_removal import Removing, calls_as
 from tests.e2e.test_verify import (
     BREAKS,
     ITEMS,
@@ -54,9 +55,10 @@ def checked(trigger_lake: RunningLake, scope: str, tmp_path: Path) -> Iterator[C
 
 
 @pytest.fixture
-def bench(trigger_lake: RunningLake, scope: str, tmp_path: Path) -> Removing:
+def bench(trigger_lake: RunningLake, scope: str, tmp_path: Path) -> Iterator[Removing]:
     settings = trigger_lake.settings_with(identity={"scope": scope}, sync={"batch_items": 10})
-    return Removing(settings, tmp_path, f"c-{scope}", trigger_lake)
+    with closing(calls_as(trigger_lake, "ingest")) as ingest:
+        yield Removing(settings, tmp_path, f"c-{scope}", trigger_lake, ingest)
 
 
 # ------------------------------------------------------------------------------------------------------------- verify

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from stac_rucio_sync.stores.rucio_calls import RucioCalls
 from stac_rucio_sync.verify import VerifyJob, VerifyOptions
 from tests.conftest import RunningLake
 from tests.e2e.chosen.found import ask_rucio
-from tests.e2e.test_removal import Removing
+from tests.e2e.test_removal import Removing, calls_as
 from tests.e2e.test_sync import an_item
 
 pytestmark = pytest.mark.timeout(200)
@@ -97,12 +98,14 @@ class Versioned(Removing):
 
 
 @pytest.fixture
-def make_bench(lake: RunningLake, scope: str, tmp_path: Path) -> Callable[..., Versioned]:
-    def make(backend: str = "git", **flags: Any) -> Versioned:
-        settings = lake.settings_with(identity={"scope": scope}, **flags)
-        return Versioned(settings, tmp_path, f"c-{scope}", lake, backend)
+def make_bench(lake: RunningLake, scope: str, tmp_path: Path) -> Iterator[Callable[..., Versioned]]:
+    with closing(calls_as(lake, "ingest")) as ingest:
 
-    return make
+        def make(backend: str = "git", **flags: Any) -> Versioned:
+            settings = lake.settings_with(identity={"scope": scope}, **flags)
+            return Versioned(settings, tmp_path, f"c-{scope}", lake, ingest, backend)
+
+        yield make
 
 
 @pytest.fixture
