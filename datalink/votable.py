@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -13,14 +12,8 @@ from obscore_tap.results.fields import attribute, content
 from obscore_tap.results.votable import info, opening
 
 STANDARD_ID: Final = "ivo://ivoa.net/std/DataLink#links-1.1"
-_TO_ESCAPE: Final = re.compile("[^\t\n\u0020-\u0025\u0027-\u003b\u003d\u003f-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Whatever does not stand in XML as it is: & < >, carriage returns, characters that XML cannot hold."""
-_PLAIN: Final = re.compile(r"[ !#-%'-;=?-~]*")
-
 ID_REF: Final = "ID"
 """XML ID of the column of IDs, for descriptors that take theirs from there."""
-
-
 _END: Final = "</VOTABLE>\n"
 
 
@@ -125,7 +118,7 @@ def row_xml(row: Row) -> str:
         row.site or "",
         row.state or "",
     ]
-    if _TO_ESCAPE.search("".join(texts)):  # rarely: looked for once a row, not once a cell
+    if not _stands_as_it_is("".join(texts)):  # rarely: looked at once a row, not once a cell
         texts = [content(one) for one in texts]
     asked, access_url, error_message, description, semantics, content_type, local_semantics, rse, site, state = texts
     return (
@@ -140,12 +133,17 @@ def row_xml(row: Row) -> str:
 
 def text(value: str) -> str:
     """Return a text as it stands between tags."""
-    return content(value) if _TO_ESCAPE.search(value) else value
+    return value if _stands_as_it_is(value) else content(value)
+
+
+def _stands_as_it_is(value: str) -> bool:
+    """Tell whether nothing of a text can have to be escaped; no pattern is as quick."""
+    return value.isascii() and value.isprintable() and not ("&" in value or "<" in value or ">" in value)
 
 
 def quoted(value: str) -> str:
     """Return a text as it stands between double quotes."""
-    return value if _PLAIN.fullmatch(value) else attribute(value)
+    return value if '"' not in value and _stands_as_it_is(value) else attribute(value)
 
 
 def _field(field: Field, is_ascii: bool) -> str:

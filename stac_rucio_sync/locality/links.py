@@ -15,7 +15,7 @@ from stac_rucio_sync.settings import Locality
 _OPENED_AS: Final[Mapping[str, str]] = {"https": "https", "http": "http", "davs": "https", "dav": "http"}
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#\\]*)([/?#].*)?", re.DOTALL | re.ASCII)
 _BRACKETED = re.compile(r"\[[0-9a-f:.]+\](:[0-9]{1,5})?")
-_NOT_OF_A_URL = re.compile(r"[^!-~]|[\"<>\\^`{|}]")
+_NOT_OF_A_URL = re.compile(r"[^!#-;=?-\[\]_a-z~]")
 _STORAGE_PATH = re.compile(r"[?&]SFN=([^&]*)")
 
 
