@@ -10,9 +10,10 @@ import requests
 from rucio.common import exception as rucio_errors
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential, wait_random
 
+from stac_rucio_sync.errors import TransientError
 from stac_rucio_sync.http import TRANSIENT_STATUS
 
-_PAUSE: Final = 0.5
+FIRST_PAUSE = 0.5
 """Seconds before the second attempt, doubled before each further one."""
 _PASSING: Final = frozenset(
     (errno.ECONNRESET, errno.ECONNREFUSED, errno.ECONNABORTED, errno.EPIPE, errno.ETIMEDOUT, errno.EHOSTUNREACH,
@@ -30,24 +31,28 @@ def repeating(attempts: int) -> Retrying:
     return Retrying(
         retry=retry_if_exception(is_transient),
         stop=stop_after_attempt(attempts),
-        wait=wait_exponential(multiplier=_PAUSE, max=10) + wait_random(0, _PAUSE),
+        wait=wait_exponential(multiplier=FIRST_PAUSE, max=10) + wait_random(0, FIRST_PAUSE),
         reraise=True,
     )
 
 
 def is_transient(error: BaseException) -> bool:
-    """Tell whether a failure of one of Rucio's protocol classes may pass: a broken connection, a server that is busy.
+    """Tell whether a failure of a storage may pass: a broken connection, a server that is busy.
 
-    No permission, no space and a wrong checksum stay, and so does what nobody knows. The classes hand their driver's
-    error on as an argument of their own, or the status of an answer.
+    No permission, no space and a wrong checksum stay, and so does what nobody knows.
     """
     if isinstance(error, requests.RequestException):
         passing = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
         return isinstance(error, passing) and not isinstance(error, requests.exceptions.SSLError)
     if isinstance(error, OSError):
         return error.errno in _PASSING or isinstance(error, TimeoutError | ConnectionError)
-    if not isinstance(error, rucio_errors.RucioException):
-        return False
+    if isinstance(error, rucio_errors.RucioException):
+        return _may_pass(error)
+    return isinstance(error, TransientError)
+
+
+def _may_pass(error: rucio_errors.RucioException) -> bool:
+    """Tell it of what a protocol class raised: it hands its driver's error on, or the status of an answer, or words."""
     first = error.args[0] if error.args else None
     if isinstance(first, OSError):
         return is_transient(first)

@@ -9,7 +9,6 @@ from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
 import requests
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential, wait_random
 
 from stac_rucio_sync.errors import RefusedError, TransientError
 from stac_rucio_sync.http import TRANSIENT_STATUS
@@ -18,11 +17,10 @@ from stac_rucio_sync.model.storage import StoredFile
 from stac_rucio_sync.stores.multistatus import ASKED, MalformedError, Resource, resources
 from stac_rucio_sync.stores.side_by_side import Listed, side_by_side
 from stac_rucio_sync.stores.storage import BLOCK_BYTES, Unreadable, confined, hashed
+from stac_rucio_sync.stores.storage_failures import repeating
 
 ATTEMPTS: Final = 4
 FOLDERS_TOGETHER: Final = 8
-_PAUSE = 0.5
-"""Seconds before the second attempt, doubled before each further one."""
 
 
 class WebDavStorage:
@@ -98,7 +96,7 @@ class WebDavStorage:
 
     def _listed(self, path: str, depth: str = "1") -> Iterator[Resource]:
         """Yield a folder and what is in it; nothing where there is none, and again from the first after a failure."""
-        for attempt in _again():
+        for attempt in repeating(ATTEMPTS):
             with attempt, self._sent("PROPFIND", path, data=ASKED, headers={"Depth": depth}) as answer:
                 if answer.status_code in (404, 410) and path:
                     return
@@ -119,7 +117,7 @@ class WebDavStorage:
 
     def hash(self, path: str) -> Hashed:
         """As of `Storage`."""
-        for attempt in _again():
+        for attempt in repeating(ATTEMPTS):
             with attempt, self._sent("GET", confined(path), headers={"Accept-Encoding": "identity"}) as answer:
                 if answer.status_code != 200:
                     raise _refusal(answer, "be read")
@@ -131,7 +129,7 @@ class WebDavStorage:
 
     def delete(self, path: str) -> bool:
         """As of `Storage`; folders that become empty stay."""
-        for attempt in _again():
+        for attempt in repeating(ATTEMPTS):
             with attempt, self._sent("DELETE", confined(path)) as answer:
                 if answer.status_code in (404, 410):
                     return False
@@ -161,15 +159,6 @@ class WebDavStorage:
             protocol = self._here.protocol = self._connected()
             self._protocols.append(protocol)
         return protocol
-
-
-def _again() -> Retrying:
-    return Retrying(
-        retry=retry_if_exception_type(TransientError),
-        stop=stop_after_attempt(ATTEMPTS),
-        wait=wait_exponential(multiplier=_PAUSE, max=10) + wait_random(0, _PAUSE),
-        reraise=True,
-    )
 
 
 def _refusal(answer: requests.Response, what: str) -> RefusedError:

@@ -12,6 +12,7 @@ import pytest
 from stac_rucio_sync.errors import FatalError, UsageError
 from stac_rucio_sync.lake.home import server_user
 from stac_rucio_sync.model import Did, UploadFate
+from stac_rucio_sync.stores import storage_failures
 from stac_rucio_sync.upload.work import send
 from tests.conftest import RunningLake
 from tests.rucio.uploading import ARCHIVE, RSE, Meeting, Uploading, Watched, uploading
@@ -109,8 +110,9 @@ def closed_port() -> int:
 
 
 @pytest.fixture
-def rse_with(alice: Uploading) -> Any:
+def rse_with(alice: Uploading, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Make an RSE on the lake's folder for uploads with some protocols to write by, in their order."""
+    monkeypatch.setattr(storage_failures, "FIRST_PAUSE", 0.01)  # for those at closed ports
     return alice.rse_with
 
 

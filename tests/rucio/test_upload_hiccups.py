@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from stac_rucio_sync.model import UploadFate
+from stac_rucio_sync.stores import storage_failures
 from stac_rucio_sync.stores.rucio_protocols import ATTEMPTS
 from tests.conftest import RunningLake
 from tests.rucio.uploading import Uploading, Watched, uploading
@@ -20,6 +21,11 @@ from tests.stumbling import Proxy, proxy_before
 def alice(lake: RunningLake, scope: str, tmp_path: Path) -> Iterator[Uploading]:
     with uploading(lake, "alice", scope, tmp_path) as one:
         yield one
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage_failures, "FIRST_PAUSE", 0.01)
 
 
 @contextmanager
@@ -36,7 +42,6 @@ def rse_behind(alice: Uploading, stumbles: Callable[[str], str | None]) -> Itera
     ("verb", "stumble", "times", "register_after"),
     [
         ("HEAD", "drop", 1, False),
-        ("PUT", "drop", 1, False),
         ("PUT", "drop", 1, True),
         ("PUT", "503", 2, True),
         ("PROPFIND", "drop", 2, False),

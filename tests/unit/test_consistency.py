@@ -36,7 +36,7 @@ from stac_rucio_sync.model import Did, Hashed
 from stac_rucio_sync.model.storage import Elsewhere, RseReplica, StoredFile
 from stac_rucio_sync.plan import Sign
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores import storage_webdav
+from stac_rucio_sync.stores import storage_failures, storage_webdav
 from stac_rucio_sync.stores.rucio_consistency import RucioConsistency, path_below, prefixes_of
 from stac_rucio_sync.stores.storage import confined, hashed
 from stac_rucio_sync.stores.storage_webdav import WebDavStorage
@@ -235,7 +235,7 @@ def test_what_was_read_is_kept_by_path() -> None:
 
 def test_a_storage_that_answers_no_more_ends_the_audit(monkeypatch: pytest.MonkeyPatch) -> None:
     """One file that cannot be read is told, and the next is read."""
-    monkeypatch.setattr(storage_webdav, "_PAUSE", 0.0)
+    monkeypatch.setattr(storage_failures, "FIRST_PAUSE", 0.0)
     down = {"s/17"}
 
     def answer(asked: Asked) -> Answer:

@@ -9,7 +9,7 @@ import pytest
 import requests
 from rucio.common import exception
 
-from stac_rucio_sync.errors import RefusedError
+from stac_rucio_sync.errors import RefusedError, TransientError
 from stac_rucio_sync.stores.storage_failures import is_transient
 
 raised: Any = exception  # Rucio types its exceptions in part
@@ -28,6 +28,7 @@ raised: Any = exception  # Rucio types its exceptions in part
         raised.ServiceUnavailable(ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")),
         requests.ConnectionError("Connection refused"),
         TimeoutError("timed out"),
+        TransientError("HTTP 503"),
     ],
 )
 def test_what_may_pass(error: Exception) -> None:

@@ -15,7 +15,7 @@ import requests
 
 from stac_rucio_sync.errors import RefusedError, TransientError
 from stac_rucio_sync.model.storage import StoredFile
-from stac_rucio_sync.stores import storage_webdav
+from stac_rucio_sync.stores import storage_failures, storage_webdav
 from stac_rucio_sync.stores.side_by_side import side_by_side
 from stac_rucio_sync.stores.storage import FolderStorage, hashed
 from stac_rucio_sync.stores.storage_webdav import WebDavStorage
@@ -97,7 +97,7 @@ def tree(asked: Asked) -> Answer:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage_webdav, "_PAUSE", 0.0)
+    monkeypatch.setattr(storage_failures, "FIRST_PAUSE", 0.0)
 
 
 @contextmanager
