@@ -12,6 +12,7 @@ import builtins
 import json
 import logging
 import os
+import re
 import sys
 import tempfile
 import threading
@@ -39,6 +40,9 @@ LOG = logging.getLogger(__name__)
 _TRANSIENT_STATUS = frozenset({408, 429, 502, 503, 504})
 _SERVERS = 500
 """From here on a failure is the server's: a log-in that fails so (its database is away) says nothing of credentials."""
+
+_TOKEN = re.compile(r"[!-~]([ -~]*[!-~])?")
+"""What a header can carry; the subjects of certificates that some tokens hold have spaces."""
 
 _TRANSIENT = (
     requests.RequestException,
@@ -176,10 +180,12 @@ class LakeClient(Client):
             )
         configured: tuple[str | None, str, str, str] = super()._get_auth_tokens()
         if configured[0]:
+            _drop_if_damaged(Path(configured[2]))
             return configured
         identity = sorted((key, value) for key, value in self.creds.items() if key != "password")
         who = (self.host, self.auth_host, self.vo, self.account, self.auth_type, identity)
         folder = _token_folder(sha256(json.dumps(who, default=str).encode()).hexdigest()[:32])
+        _drop_if_damaged(folder / "token")
         return None, str(folder / "expires"), str(folder / "token"), str(folder)
 
 
@@ -197,6 +203,17 @@ def _server_time(header: str | None) -> datetime | None:
         return parsedate_to_datetime(header) if header else None
     except ValueError:
         return None
+
+
+def _drop_if_damaged(token: Path) -> None:
+    """Remove a token that is none, as full disks and editors make them: the server would blame the call for it."""
+    try:
+        kept = token.read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return  # there is none, or Rucio's client says what is wrong
+    if _TOKEN.fullmatch(kept) is None:
+        LOG.warning("the token in %s is damaged: a new one is asked for", token)
+        token.unlink()
 
 
 def _token_folder(name: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from pathlib import Path
 
@@ -83,3 +84,20 @@ def test_what_rucios_client_prints_goes_to_the_log(
         calls.close()
     assert capsys.readouterr().out == ""
     assert "Rucio's client says: I/O error" in caplog.text
+
+
+@pytest.mark.parametrize("damage", ["", "token\n", "\u00e9"])
+def test_a_kept_token_that_is_damaged_is_asked_for_again(
+    damage: str, lake: RunningLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rucio calls an empty one an error of the call: every item would be set aside for it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    named = Path(lake.facts["accounts"]["alice"]).read_text()
+    config = tmp_path / "rucio.cfg"
+    config.write_text(re.sub("^auth_token_file_path.*$", f"auth_token_file_path = {tmp_path}/token", named, flags=re.M))
+    for _ in range(2):
+        calls = RucioCalls(Rucio(config=config))
+        assert "VIENNA-DISK" in {row["rse"] for row in calls.send("list_rses")}
+        calls.close()
+        (token,) = (path for path in tmp_path.rglob("token") if path.is_file())
+        token.write_text(damage)
