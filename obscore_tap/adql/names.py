@@ -161,6 +161,10 @@ class Source:
         return [one for one in self._by_name.get(name.name.lower(), ()) if one.name and matches(name, one.name)]
 
 
+_MOST_TABLES = 1000
+"""In all FROM clauses together: names are looked for in each of them, and PostgreSQL weighs their orders."""
+
+
 class Session:
     """One translation: what is published, and what was used of it."""
 
@@ -181,9 +185,11 @@ class Session:
         Raises
         ------
         AdqlError
-            No such table is published.
+            No such table is published, or the query has too many.
         """
         alias, wanted = self.alias(), node.parts[-1]
+        if self._aliases > _MOST_TABLES:
+            raise AdqlError(f"a query may name at most {_MOST_TABLES} tables", *node.position)
         if len(node.parts) == 1:
             for common in reversed(self.common):
                 if _same(wanted, common.name):

@@ -31,6 +31,8 @@ from obscore_tap.schema import Datatype
 _SORTED = ORDERED | {Datatype.DOUBLES, Datatype.INTEGERS, Datatype.INTERVAL, Datatype.BLOB, None}
 """Types whose values PostgreSQL can sort, and so tell apart."""
 _MOST_ROWS = 2**63 - 1
+_MOST_COLUMNS = 1664
+"""PostgreSQL's own limit of a SELECT."""
 
 
 def whole_query(node: Query, session: Session) -> Block:
@@ -169,6 +171,8 @@ def _select_list(node: Select, scope: Scope) -> list[Output]:
             outputs.append(Output(name, typed))
         else:
             outputs += [Output(one.name, _listed(one, item, scope)) for one in _all(item, scope)]
+        if len(outputs) > _MOST_COLUMNS:
+            raise AdqlError(f"a SELECT may have at most {_MOST_COLUMNS} columns", *item.position)
     return outputs
 
 

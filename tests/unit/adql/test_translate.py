@@ -202,6 +202,23 @@ def test_what_is_wrong_is_said_with_its_place(adql: str, column: int, words: str
     assert words in str(caught.value)
 
 
+TABLES = [f"ivoa.obscore AS a{number}" for number in range(1_001)]
+
+
+@pytest.mark.parametrize(
+    ("query", "parts", "words"),
+    [
+        ("SELECT COUNT(*) FROM @", TABLES, "at most 1000 tables"),
+        ("SELECT obs_id FROM ivoa.obscore WHERE EXISTS (SELECT 1 FROM @)", TABLES[1:], "at most 1000 tables"),
+        ("SELECT * FROM @", TABLES[:60], "at most 1664 columns"),
+        ("SELECT @ FROM ivoa.obscore", ["s_ra"] * 1_665, "at most 1664 columns"),
+    ],
+)
+def test_what_would_take_minutes_to_understand_is_refused(query: str, parts: list[str], words: str) -> None:
+    with pytest.raises(AdqlError, match=words):
+        of(query.replace("@", ", ".join(parts)))
+
+
 def test_features_are_spelled_as_clients_compare_them() -> None:
     others = [kind for kind in FEATURES if not kind.endswith("-conditional")]
     assert all(kind.startswith("ivo://ivoa.net/std/TAPRegExt#features-") for kind in others)
