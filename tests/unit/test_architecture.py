@@ -37,7 +37,7 @@ SERVICES = (
     {"query", "dachs"},
     {"availability"},
     {"services"},
-    {"responses"},
+    {"responses", "holdings"},
     {"tap", "scs", "sia2", "frontpage"},
     {"app", "figures", "registration"},
 )
