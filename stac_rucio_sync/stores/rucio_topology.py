@@ -1,19 +1,23 @@
 """What RSEs say of themselves and how far they are declared from each other, in as few calls as the account may make.
 
-One call exports everything, to administrators only. For everybody else Rucio has one call that lists the RSEs with
-their availability, one a RSE for its attributes, and one a pair for a distance.
+One call exports everything, to administrators and whom the policy of the server lets. For everybody else Rucio has one
+call that lists the RSEs with their availability, one a RSE for its attributes, and one a pair for a distance.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stac_rucio_sync.errors import TransientError
 from stac_rucio_sync.model import Rse
 from stac_rucio_sync.stores.origins import ORIGIN_ATTRIBUTE
-from stac_rucio_sync.stores.refusals import DeniedError, MissingError
+from stac_rucio_sync.stores.refusals import DeniedError, FaultError, MissingError
 from stac_rucio_sync.stores.rucio_calls import RucioCalls
+
+LOG = logging.getLogger(__name__)
 
 Way = tuple[str, str]
 """From the RSE of a replica to the RSE that it would be copied to, or read near."""
@@ -66,13 +70,16 @@ class RucioTopology:
         return next((int(row["distance"]) for row in rows if row.get("distance") is not None), None)
 
     def exported(self) -> Exported | None:
-        """Return everything by one call; None where the account may not."""
+        """Return everything by one call; None where the account may not, or Rucio does not bring it in time."""
         if not self._may_export:
             return None
         try:
-            told = self._calls.send("export_data")
+            told = self._calls.send_once("export_data")
         except DeniedError:
             self._may_export = False
+            return None
+        except (TransientError, FaultError) as error:  # whether Rucio is away altogether, shorter calls will tell
+            LOG.warning("Rucio brings no export of its RSEs, so they are asked for one by one: %s", error)
             return None
         rses = {name: _rse({**row, "rse": name}, row["attributes"]) for name, row in told["rses"].items()}
         distances = {

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from stac_rucio_sync.errors import TransientError
 from stac_rucio_sync.model import Rse
 from stac_rucio_sync.stores.mirror_writes import MirrorWrites
 from stac_rucio_sync.stores.rucio_topology import Exported, Way, ways
 from stac_rucio_sync.stores.rucio_watch import RucioWatch
 
-LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
 RSES_A_LOOK = 10
@@ -25,7 +22,7 @@ WAYS_A_LOOK = 50
 FEWEST_WAYS_A_LOOK = 10
 """In each turn, also where there are few places."""
 EXPORT_SECONDS = 60.0
-"""Pause between two exports of everything, for accounts that may."""
+"""Pause between two tries to have everything exported."""
 
 
 class Surroundings:
@@ -84,16 +81,9 @@ class Surroundings:
         """Ask for an export; None where it is not due, not permitted, or more than Rucio can bring in time."""
         if time.monotonic() < self._export_at:
             return None
-        self._exports = False
-        try:
-            exported = self._topology.exported()
-        except TransientError as error:  # it has just brought the list of RSEs
-            LOG.warning("Rucio brings no export of its RSEs, so they are asked for in turn: %s", error)
-            self._export_at = time.monotonic() + EXPORT_SECONDS
-            return None
-        if exported is not None:
-            self._exports = True
-            self._export_at = time.monotonic() + EXPORT_SECONDS
+        exported = self._topology.exported()
+        self._exports = exported is not None
+        self._export_at = time.monotonic() + EXPORT_SECONDS
         return exported
 
     def _describe(self, rses: dict[str, Rse], listed: Mapping[str, Mapping[str, Any]], named: Sequence[str]) -> None:
