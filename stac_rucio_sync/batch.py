@@ -116,7 +116,7 @@ class Mapper:
         An item whose origin does not answer has failed: it is not recorded, so the next run tries it again.
         """
         known: dict[str, Measured] = {}
-        asked: dict[str, ItemKey] = {}
+        asked: dict[str, list[ItemKey]] = {}  # several items may name one file
         for key, item in items.items():
             before = found.get(key)
             recorded = {pfn: file for file in before.files for pfn in file.pfns} if before else {}
@@ -125,14 +125,14 @@ class Mapper:
                 if file is not None and not self._full:
                     known[href] = Measured(file.bytes, file.adler32, file.md5)
                 else:
-                    asked[href] = key
+                    asked.setdefault(href, []).append(key)
         if self._sizer is not None and asked:
             measured, impossible, unanswered = self._sizer.measure(asked)
             known.update(measured)
             for reason in impossible.values():
                 outcome.remark(reason)
             for href, reason in unanswered.items():
-                outcome.fates[asked[href]] = Fate.FAILED
+                outcome.fates.update(dict.fromkeys(asked[href], Fate.FAILED))
                 outcome.remark(f"failed: {reason}")
         return known
 

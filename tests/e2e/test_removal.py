@@ -313,12 +313,13 @@ def test_another_sources_items_are_left_alone(bench: Removing) -> None:
 def test_a_run_in_which_an_item_failed_removes_nothing(make_bench: Callable[..., Removing]) -> None:
     bench = make_bench(sync={"sizes": "head", "connections_per_host": 1, "allow_private_addresses": True})
     bench.sync(bench.items(0, 1))
-    unsized = bench.items(2)[0]
-    unsized["assets"]["image"].pop("file:size")
+    unsized = bench.items(2, 3)
     with serving(lambda _: Answer(500)) as server:
-        unsized["assets"]["image"]["href"] = f"{server.url}/x.fits"
-    report, _ = bench.sync([*bench.items(0), unsized], delete=True)
-    assert (report.failed, report.removed, bench.ids()) == (1, 0, {"tile-00000", "tile-00001"})
+        for item in unsized:  # both name the same file
+            item["assets"]["image"].pop("file:size")
+            item["assets"]["image"]["href"] = f"{server.url}/x.fits"
+    report, _ = bench.sync([*bench.items(0), *unsized], delete=True)
+    assert (report.failed, report.removed, bench.ids()) == (2, 0, {"tile-00000", "tile-00001"})
 
 
 # ----------------------------------------------------------------------------------------------- what others rely on
