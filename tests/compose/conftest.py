@@ -6,8 +6,9 @@ import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,14 @@ def compose() -> list[str]:
     return [docker(), "compose"] if asked.returncode == 0 else ["docker-compose"]
 
 
+def wait(what: Callable[[], bool], seconds: float = 300.0) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(1.0)
+
+
 @dataclass(frozen=True)
 class Node:
     """A running archive node with the demo in it."""
@@ -62,20 +71,39 @@ class Node:
     folder: Path
     project: str
     passwords: dict[str, str]
+    profiles: tuple[str, ...] = ()
+    """Those beside the demo's."""
 
     def compose(self, *arguments: str, timeout: float = _UP_SECONDS, check: bool = True) -> str:
         """Run Compose for it; return what it printed."""
-        command = [*compose(), "--project-name", self.project, "--profile", "demo", *arguments]
+        profiles = [f"--profile={profile}" for profile in (*self.profiles, "demo")]
+        command = [*compose(), "--project-name", self.project, *profiles, *arguments]
         done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False, timeout=timeout)
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def inspect(self, service: str) -> dict[str, Any]:
         """Return what Docker says of the container of a service."""
-        container = self.compose("ps", "--quiet", service).strip()
-        told = subprocess.run([docker(), "inspect", container], capture_output=True, check=True, timeout=30)
+        told = subprocess.run([docker(), "inspect", self._id(service)], capture_output=True, check=True, timeout=30)
         found: dict[str, Any] = orjson.loads(told.stdout)[0]
         return found
+
+    def said(self, service: str) -> list[str]:
+        """Return the lines that a service wrote to stderr."""
+        told = subprocess.run([docker(), "logs", self._id(service)], capture_output=True, check=True, timeout=30)
+        return told.stderr.decode().splitlines()
+
+    def _id(self, service: str) -> str:
+        return self.compose("ps", "--quiet", service).strip()
+
+    def wait_for_end(self, service: str) -> None:
+        """Wait until the container of a service has ended, and well."""
+        wait(lambda: bool(self.inspect(service)["State"]["Status"] == "exited"))
+        assert self.inspect(service)["State"]["ExitCode"] == 0, self.compose("logs", service)
+
+    def wait_for_health(self, service: str) -> None:
+        """Wait until a container is healthy."""
+        wait(lambda: bool(self.inspect(service)["State"]["Health"]["Status"] == "healthy"))
 
     def inside(self, service: str, *command: str, check: bool = True) -> str:
         """Run a command in a service's container."""
@@ -125,4 +153,4 @@ def node(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nod
         made.compose("up", "--detach", "--no-build")
         yield made
     finally:
-        made.compose("down", "--volumes", check=False)
+        replace(made, profiles=("dachs",)).compose("down", "--volumes", check=False)

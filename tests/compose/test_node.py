@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import time
-from collections.abc import Callable
+import json
 from io import BytesIO
 from typing import Any
 
@@ -18,22 +17,19 @@ from astropy.io.votable import parse_single_table
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
-from tests.compose.conftest import COMPOSE_FILE, Node
+from tests.compose.conftest import COMPOSE_FILE, Node, wait
 
 pytestmark = pytest.mark.timeout(1200)
 
-SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE_FILE.read_text())["services"]
-LASTING = sorted(name for name, about in SERVICES.items() if "healthcheck" in about and name != "jupyter")
-ENDING = sorted(name for name, about in SERVICES.items() if "healthcheck" not in about and name != "sync")
+SERVICES: dict[str, dict[str, Any]] = {
+    name: about
+    for name, about in yaml.safe_load(COMPOSE_FILE.read_text())["services"].items()
+    if "demo" in about.get("profiles", ["demo"])
+}
+LASTING = sorted(name for name, about in SERVICES.items() if "healthcheck" in about)
+ENDING = sorted(name for name, about in SERVICES.items() if "healthcheck" not in about)
 URL = "http://127.0.0.1:8080"
 ITEMS, FILES = 200, 362
-
-
-def wait(what: Callable[[], bool], seconds: float = 120.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(1.0)
 
 
 def rows(adql: str) -> list[list[str]]:
@@ -43,19 +39,14 @@ def rows(adql: str) -> list[list[str]]:
     return [line.split("\t") for line in answer.text.splitlines()[1:]]
 
 
-def ended(node: Node, name: str) -> bool:
-    return bool(node.inspect(name)["State"]["Status"] == "exited")
-
-
 @pytest.mark.parametrize("name", ENDING)
 def test_what_is_done_once_was_done(node: Node, name: str) -> None:
-    wait(lambda: ended(node, name))
-    assert node.inspect(name)["State"]["ExitCode"] == 0, node.compose("logs", name)
+    node.wait_for_end(name)
 
 
 @pytest.mark.parametrize("name", LASTING)
 def test_every_container_is_healthy_and_nobodys_root(node: Node, name: str) -> None:
-    wait(lambda: bool(node.inspect(name)["State"]["Health"]["Status"] == "healthy"))
+    node.wait_for_health(name)
     assert node.inspect(name)["HostConfig"]["ReadonlyRootfs"]
     if name != "cache":  # the official image has no user of the name in its shell
         assert node.inside(name, "id", "-u").strip() != "0"
@@ -110,6 +101,35 @@ def test_a_part_of_an_image_is_cut_out_of_the_storage(node: Node) -> None:
     assert answer.status_code == requests.codes.ok, answer.text
     with fits.open(BytesIO(answer.content)) as cut:
         assert 0 < max(cut[0].data.shape) < 64
+
+
+def test_figures_are_shown_inside_and_not_outside(node: Node) -> None:
+    rows("SELECT COUNT(*) AS n FROM ivoa.obscore")
+
+    def figures() -> dict[str, float]:
+        ask = "import urllib.request as u; print(u.urlopen('http://services:9464/metrics', timeout=20).read().decode())"
+        lines = node.inside("watch", "python", "-c", ask).splitlines()
+        found = (line.rsplit(" ", 1) for line in lines if line and not line.startswith("#"))
+        return {name.removeprefix("stac_rucio_sync_"): float(value) for name, value in found}
+
+    wait(lambda: figures().get("rucio_up") == 1)
+    found = figures()
+    assert (found["database_up"], found["schema_current"]) == (1, 1)
+    assert found['requests_total{method="GET",route="/tap/sync",status="200"}'] >= 1
+    assert found["rows_total"] >= 1
+    published = node.inspect("services")["NetworkSettings"]["Ports"]
+    assert [port for port, places in published.items() if places] == ["8080/tcp"]
+
+
+def test_logs_are_json_and_name_the_request(node: Node) -> None:
+    answer = requests.get(f"{URL}/tap/sync", params={"LANG": "ADQL", "QUERY": "SELECT nothing"}, timeout=60)
+    for service in ("services", "watch", "demo-sync"):
+        said = [json.loads(line) for line in node.said(service)]
+        assert all({"time", "level", "logger", "message"} <= line.keys() for line in said), service
+    (line,) = (
+        line for line in map(json.loads, node.said("services")) if line.get("request") == answer.headers["X-Request-Id"]
+    )
+    assert (line["logger"], line["status"]) == ("stac_rucio_sync.access", answer.status_code)
 
 
 def test_events_without_the_token_are_refused(node: Node) -> None:

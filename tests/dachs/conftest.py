@@ -20,20 +20,13 @@ from psycopg.conninfo import make_conninfo
 from stac_rucio_sync.lake import Lake, running_settings
 from stac_rucio_sync.settings import load_settings
 from tests.conftest import RunningLake
+from tests.dachs.comparing import TABLES
 from tests.dachs.server import Dachs
 from tests.e2e.annotated import free_port
 from tests.e2e.archive import Archive, running_archive
 from tests.homes import session_home
 
 OPT_IN = "STAC_RUCIO_SYNC_DACHS"
-TABLES = {
-    "obscore": "ivoa.obscore",
-    "epn_core": "epn.epn_core",
-    "file": "lake.file",
-    "replica": "lake.replica",
-    "rse": "lake.rse",
-}
-"""DaCHS's names without their schema, and ours."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

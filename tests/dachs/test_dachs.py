@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-import numpy as np
 import psycopg
 import pytest
 import pyvo
@@ -15,13 +14,13 @@ from astropy.table import Table
 from pyvo.dal.adhoc import DatalinkResults
 
 from stac_rucio_sync.stores.schema import apply_schema
-from tests.dachs.conftest import TABLES, FrontEnds
+from tests.dachs.comparing import TABLES, assert_same_rows, rows
+from tests.dachs.conftest import FrontEnds
 
 pytestmark = [
     pytest.mark.timeout(600),  # a lake, a DaCHS and two imports are made before the first test
     pytest.mark.filterwarnings("ignore"),  # pyvo's sessions, and astropy on what DaCHS writes
 ]
-KEYS = ("granule_uid", "obs_publisher_did", "asset", "rse")
 OF_BOTH_OBSCORES = "obs_publisher_did, obs_collection, obs_id, access_url, access_format, access_estsize, s_ra, s_dec, "
 OF_BOTH_OBSCORES += "s_region, s_fov, t_min, t_max, em_min, em_max, facility_name, instrument_name, pol_states, s_xel1"
 SPATIAL = (
@@ -30,40 +29,6 @@ SPATIAL = (
     "1 = INTERSECTS(s_region, POLYGON('', 340, -40, 20, -40, 20, 40, 340, 40))",
     "1 = CONTAINS(POINT('', 350, -30), s_region)",
 )
-
-
-def rows(service: Any, query: str) -> Table:
-    """All rows, in the order of their keys."""
-    found = service.search(query, maxrec=100_000).to_table()
-    found.sort([name for name in KEYS if name in found.colnames])
-    return found
-
-
-def value(cell: Any) -> Any:
-    """A cell as plain Python: null, text, number, or vertices, however the region was written."""
-    if cell is None or cell is np.ma.masked or (isinstance(cell, float | np.floating) and np.isnan(cell)):
-        return None
-    if isinstance(cell, np.ndarray):
-        return [float(number) for number in cell] or None
-    if isinstance(cell, str | np.str_):
-        if cell.upper().startswith("POLYGON ICRS ") or cell.startswith("POLYGON UNKNOWNFRAME "):
-            return [float(number) for number in cell.split()[2:]]
-        return None if cell.startswith("CIRCLE ") else str(cell) or None  # a VOTable has no other null text
-    return cell.item() if isinstance(cell, np.generic) else cell
-
-
-def same(one: Any, other: Any, tolerance: float) -> bool:
-    if isinstance(one, float | list) and isinstance(other, float | list):
-        return np.shape(one) == np.shape(other) and bool(np.allclose(one, other, rtol=tolerance, atol=1e-9))
-    return bool(one == other)
-
-
-def assert_same_rows(theirs: Table, ours: Table, tolerance: float = 1e-13) -> None:
-    assert theirs.colnames == ours.colnames
-    assert len(theirs) == len(ours) > 0
-    for name in ours.colnames:
-        for got, wanted in zip(theirs[name], ours[name], strict=True):
-            assert same(value(got), value(wanted), tolerance), (name, got, wanted)
 
 
 @pytest.mark.parametrize("schema", ["stac_lake", "copied"])

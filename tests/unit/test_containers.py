@@ -166,6 +166,26 @@ def test_what_a_container_is_made_of_is_there(name: str) -> None:
     assert set(about.get("networks", [])) <= set(declared["networks"])
 
 
+def test_metrics_are_kept_and_not_published() -> None:
+    about = SERVICES["services"]
+    assert about["environment"]["STAC_RUCIO_SYNC_METRICS__PORT"] == "9464"
+    assert [port.rsplit(":", 1)[1] for port in about["ports"]] == ["8080"]
+
+
+def test_all_of_ours_log_json_unless_told_otherwise() -> None:
+    for name, about in SERVICES.items():
+        if about["image"].startswith("stac-rucio-sync/services:"):
+            form, level = (about["environment"][f"STAC_RUCIO_SYNC_LOG__{part}"] for part in ("FORMAT", "LEVEL"))
+            assert (form, level) == ("${LOG_FORMAT:-json}", "${LOG_LEVEL:-info}"), name
+
+
+def test_the_server_of_dachs_has_no_right_to_change_what_its_set_up_runs() -> None:
+    assert "POSTGRES_PASSWORD" in SERVICES["dachs-setup"]["environment"]
+    assert "POSTGRES_PASSWORD" not in SERVICES["dachs"]["environment"]
+    (inputs,) = (volume for volume in SERVICES["dachs"]["volumes"] if volume.startswith("dachs-inputs:"))
+    assert inputs.endswith(":ro")
+
+
 def test_the_database_is_reached_from_inside_only() -> None:
     declared = yaml.safe_load(COMPOSE_FILE.read_text())
     assert SERVICES["database"]["networks"] == ["tables"]
@@ -185,7 +205,8 @@ def test_compose_reads_it_and_asks_for_passwords(tmp_path: Path) -> None:
         pytest.skip("no Compose here")
     # Beside a copy, so that neither a .env of the checkout nor its absence matters.
     (tmp_path / "docker-compose.yml").symlink_to(COMPOSE_FILE)
-    command = [*program, *(f"--profile={profile}" for profile in ("demo", "jupyter", "jobs")), "config", "--quiet"]
+    profiles = sorted({profile for about in SERVICES.values() for profile in about.get("profiles", [])})
+    command = [*program, *(f"--profile={profile}" for profile in profiles), "config", "--quiet"]
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     refused = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60

@@ -19,7 +19,7 @@ case "${1:-server}" in
         python /opt/lake/configure.py
         serve --workers "${WORKERS:-2}" --bind 0.0.0.0:8080 rucio.web.rest.flaskapi.v1.main:application
         ;;
-    daemons) # judge, conveyor with the transfer agent, reaper, undertaker, hermes
+    daemons) # judge, conveyor with the transfer agent, reaper, undertaker, abacus, hermes
         python /opt/lake/configure.py
         exec python /opt/lake/guest/daemons.py
         ;;
@@ -29,6 +29,10 @@ case "${1:-server}" in
         ;;
     webdav) # folders to be written over WebDAV
         serve --workers 1 --bind 0.0.0.0:8080 webdav:application
+        ;;
+    rucio-*) # one of Rucio's own daemons or tools, by its name
+        python /opt/lake/configure.py
+        exec "$@"
         ;;
     *)
         exec "$@"
