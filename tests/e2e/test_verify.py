@@ -46,7 +46,7 @@ class Checked:
     lines: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.settings = self.lake.settings_with(identity={"scope": self.scope}, sync={"batch_items": 5})
+        self.settings = self.lake.settings_with(identity={"scope": self.scope}, sync={"batch_items": 6})
         self.calls = RucioCalls(self.settings.rucio)
         self.collection = f"c-{self.scope}"
 
