@@ -259,6 +259,7 @@ class GitWriting:
 
     def save(self, tree: str, message: str, author: str, when: datetime) -> Commit:
         """Make all that was put permanent with one more commit."""
+        message = message.replace("\0", "\\0")  # git takes no commit with a NUL from a push or a clone
         stamp = f"{_name(author)} <{_EMAIL}> {int(when.timestamp())} +0000"
         parent = f"parent {self._head}\n" if self._head else ""
         text = f"tree {tree}\n{parent}author {stamp}\ncommitter {stamp}\n\n{message}"

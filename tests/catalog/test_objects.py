@@ -204,7 +204,8 @@ def test_git_itself_finds_nothing_wrong(tmp_path: Path) -> None:
     objects = GitObjects.create(tmp_path / "r")
     commit(objects, {f"{number % 7}/{number}": b"%d" % number for number in range(700)})
     commit(objects, {"a": b"1", "a.b": b"2", "a0": b"3", "z/a": b"4"})
-    commit(objects, {"a": None, "a/x": b"folders sort as if they ended in a slash"})
+    named = commit(objects, {"a": None, "a/x": b"folders sort as if they ended in a slash"}, "Ingest the id n\0l")
+    assert objects.commit(named).message == "Ingest the id n\\0l"
     said = subprocess.run(
         ["git", "-C", str(tmp_path / "r"), "fsck", "--full", "--strict"], capture_output=True, text=True, check=True
     )
