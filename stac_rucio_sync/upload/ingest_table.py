@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from io import StringIO
 from itertools import islice
 from pathlib import Path
 from string import Formatter
@@ -158,8 +159,6 @@ def _complete(rows: Iterable[Row], kinds: Mapping[str, type], report: TableRepor
 
 def _text(rows: Sequence[Sequence[Any]], kinds: Mapping[str, type], *, whole: bool) -> Iterator[str]:
     """Yield the lines of a part of the table; that of the first one has the header."""
-    from io import StringIO  # noqa: PLC0415
-
     from astropy.table import Table  # noqa: PLC0415 - it takes half a second to load
 
     names, types = [FILENAME, *kinds], [str, *kinds.values()]
