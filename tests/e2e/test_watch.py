@@ -37,7 +37,7 @@ from tests.stumbling import stumbling
 pytestmark = pytest.mark.timeout(200)
 
 COMMAND = [sys.executable, str(Path(sys.executable).with_name("stac-rucio-sync"))]
-EVENT_SECONDS = 20.0
+EVENT_SECONDS = 60.0
 """From the rule to the mirror: Rucio's daemons copy, and tell of it, in rounds of a second and of five."""
 ITEMS = 4
 
