@@ -500,19 +500,3 @@ def test_private_addresses_are_not_asked(uploads: Uploads, web: str, host: str) 
     url = f"http://{host}:{web.rpartition(':')[2]}/table"
     with pytest.raises(Refusal, match="private|cannot be fetched"), uploads.loaded(uploads.requested([f"t,{url}"], {})):
         pass
-
-
-# ---------------------------------------------------------------------------------------------------------------- speed
-
-
-@pytest.mark.parametrize("form", SERIALIZATIONS)
-def test_a_thousand_rows_take_tens_of_milliseconds(uploads: Uploads, form: str) -> None:
-    table = AstropyTable({"did": [f"ivo://x/y?stac:{number}" for number in range(1000)], "ra": np.arange(1000.0)})
-    document = written(table, form)
-    taken = []
-    for _ in range(5):
-        begun = time.monotonic()
-        with ExitStack() as stack:
-            load(uploads, stack, t=document)
-        taken.append(time.monotonic() - begun)
-    assert sorted(taken)[2] < 0.15
