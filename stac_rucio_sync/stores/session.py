@@ -39,8 +39,7 @@ _FATAL = (
     errors.InvalidPassword,
     errors.InvalidCatalogName,
 )
-# A standby that answers until the pool finds the new primary refuses writes.
-_TRANSIENT = (psycopg.OperationalError, psycopg.InterfaceError, errors.ReadOnlySqlTransaction)
+_TRANSIENT = (psycopg.OperationalError, psycopg.InterfaceError)
 _REFUSED = (
     psycopg.DataError,
     psycopg.IntegrityError,
@@ -54,6 +53,8 @@ def translated(error: psycopg.Error) -> SyncError:
     text = str(error).strip() or type(error).__name__
     if isinstance(error, _FATAL):
         return FatalError(f"the database refuses: {text} (is its schema current? stac-rucio-sync db status)")
+    if isinstance(error, errors.ReadOnlySqlTransaction):  # by one that answers until the new primary is found
+        return TransientError(f"the database takes no writes now (is it a standby?): {text}")
     if isinstance(error, _TRANSIENT) or _is_of_libpq(error):
         return TransientError(f"the database does not answer: {text}")
     if isinstance(error, errors.UniqueViolation):

@@ -8,10 +8,11 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from stac_rucio_sync.errors import UsageError
+from stac_rucio_sync.errors import TransientError, UsageError
 from stac_rucio_sync.stores.dump import dump_tables
 from stac_rucio_sync.stores.hosts import Purpose, conninfo, is_loss, is_routed, on_primary
 from stac_rucio_sync.stores.schema import apply_schema, schema_is_current
+from stac_rucio_sync.stores.session import translated
 
 ONE = "postgresql://reader@db/archive"
 TWO = "postgresql://reader@a,b:5433/archive"
@@ -68,6 +69,12 @@ def test_the_primary_is_asked_for_where_there_may_be_a_standby() -> None:
 )
 def test_what_may_be_asked_again(error: psycopg.Error, lost: bool) -> None:
     assert is_loss(error) is lost
+
+
+def test_a_server_that_takes_no_writes_is_told_from_one_that_does_not_answer() -> None:
+    error = translated(psycopg.errors.ReadOnlySqlTransaction("cannot execute INSERT in a read-only transaction"))
+    assert isinstance(error, TransientError), "a standby may be promoted"
+    assert "takes no writes" in str(error)
 
 
 WRONG = [
