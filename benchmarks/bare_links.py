@@ -17,7 +17,7 @@ from datalink.descriptors import descriptors
 from datalink.rows import Offer, Row
 from datalink.votable import document
 from stac_rucio_sync.commands.server import run_server
-from stac_rucio_sync.model import Did, HeldFile, HeldItem, ItemKey
+from stac_rucio_sync.model import Did, Extent, HeldFile, HeldItem, ItemKey
 from stac_rucio_sync.settings import Services, Settings
 
 
@@ -25,7 +25,8 @@ def _answer() -> bytes:
     """Return an answer of the size of ours: two copies, two services and their descriptors."""
     did = Did("made", "made..obs-1..image.fits")
     file = HeldFile("image", did, 1, None, None, "application/fits", ("data",), "An image of the sky", True, ())
-    held = HeldItem(ItemKey("made", "obs-1"), did, "", "image", (file,))
+    extent = Extent(True, (10.0625, -45.0625, 10.1875, -45.0625, 10.1875, -44.9375), (10.125, -45.0, 0.09375))
+    held = HeldItem(ItemKey("made", "obs-1"), did, "", "image", (file,), extent=extent)
     resources = descriptors([Offer(1, file, Kind.FITS, held)], lambda _: {}, Settings())
     return document([Row("x", "https://archive.example.org/x", None, "A file", "#this")] * 4, resources=resources)
 
