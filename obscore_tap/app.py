@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from http import HTTPStatus
 from multiprocessing.util import Finalize
+from urllib.parse import urlsplit, urlunsplit
 
-from flask import Blueprint, Flask, request
+from flask import Blueprint, Flask, Response, request
 
 from obscore_tap import frontpage, scs, sia2
 from obscore_tap.meters import Meters
@@ -36,7 +38,7 @@ _FOR_BROWSERS = (
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS"),
     ("Access-Control-Allow-Headers", "Authorization, Content-Type, Accept, Range"),
-    ("Access-Control-Expose-Headers", "Content-Disposition, Content-Encoding, Location, X-Request-Id"),
+    ("Access-Control-Expose-Headers", "Content-Disposition, Content-Encoding, Location, Retry-After, X-Request-Id"),
     ("X-Content-Type-Options", "nosniff"),
 )
 """Pages of other origins may read the answers: all of it is public, and there are no cookies (CORS)."""
@@ -75,6 +77,7 @@ def create_app(
     add_error_handlers(app)
     observe(app, services.meters, _FOR_BROWSERS)
     app.before_request(partial(_limit_form, 3 * limits.query_bytes + _FORM_OVERHEAD))
+    app.after_request(_without_host)
     return app
 
 
@@ -86,6 +89,13 @@ def _limit_form(size: int) -> None:
     if request.content_type and request.mimetype == "application/x-www-form-urlencoded":
         request.max_content_length = min(size, request.max_content_length or size)
         limit_chunks(request, request.max_content_length)
+
+
+def _without_host(response: Response) -> Response:
+    """Let a redirect to a path with fewer slashes, which Flask makes by the client's header Host, name no host."""
+    if response.status_code == HTTPStatus.PERMANENT_REDIRECT and response.location:
+        response.location = urlunsplit(("", "", *urlsplit(response.location)[2:]))
+    return response
 
 
 def start_work(app: Flask) -> None:

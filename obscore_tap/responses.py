@@ -93,6 +93,4 @@ def _plain(error: HTTPException) -> Response:
     allowed = getattr(error, "valid_methods", None)
     if allowed:
         response.headers["Allow"] = ", ".join(sorted(allowed))
-    if (redirect := error.get_response()) is not None and "Location" in redirect.headers:
-        response.headers["Location"] = redirect.headers["Location"]
     return response

@@ -155,7 +155,9 @@ def test_serve_needs_a_public_name_to_be_public(archive: Archive) -> None:
 
 
 def test_serve_without_a_database_names_the_way_out(tmp_path: Path) -> None:
-    done = command("--home", str(tmp_path), "serve")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    done = command("--home", str(tmp_path), "serve", "--port", str(port))
     assert done.returncode == 2
     assert "lake up" in done.stderr
 

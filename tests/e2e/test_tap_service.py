@@ -234,6 +234,12 @@ def test_addresses_that_people_know_lead_to_the_front_page(archive: Archive, pat
     assert (answer.status_code, answer.headers["Location"]) == (303, f"{archive.url}/")
 
 
+def test_no_redirect_leads_where_the_header_host_says(archive: Archive) -> None:
+    headers = {"Host": "evil.example"}
+    answer = requests.get(f"{archive.url}//tap//tables?detail=min", headers=headers, timeout=60, allow_redirects=False)
+    assert (answer.status_code, answer.headers["Location"]) == (308, "/tap/tables?detail=min")
+
+
 def test_documents_that_did_not_change_are_not_sent_again(archive: Archive) -> None:
     for path in ("/tap/tables", "/tap/capabilities", "/tap/tables/ivoa.obscore", "/style.css"):
         first = archive.get(path)
