@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ TABLES = {
     "rse": "lake.rse",
 }
 """DaCHS's names without their schema, and ours."""
+_SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+")
 _KEYS = ("granule_uid", "obs_publisher_did", "asset", "rse")
 
 
@@ -34,6 +36,8 @@ def value(cell: Any) -> Any:
     if isinstance(cell, str | np.str_):
         if cell.upper().startswith("POLYGON ICRS ") or cell.startswith("POLYGON UNKNOWNFRAME "):
             return [float(number) for number in cell.split()[2:]]
+        if _SECONDS.fullmatch(cell):
+            return cell.rstrip("0").rstrip(".")  # DaCHS writes all six digits of a fraction
         return None if cell.startswith("CIRCLE ") else str(cell) or None  # a VOTable has no other null text
     return cell.item() if isinstance(cell, np.generic) else cell
 
