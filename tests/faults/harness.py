@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from tests.conftest import RunningLake
 ORIGIN = "https://archive.example.org"
 _LONGEST = 300.0
 """Seconds that a run may take."""
+LONGEST_WAIT = 120.0
+"""Seconds until a run must have committed what a trial waits for."""
 _INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
 """A process whose parents were started in the background ignores SIGINT; the trial is about one that does not."""
 _LEFT_OUT = frozenset(
@@ -192,6 +194,26 @@ def ended(process: subprocess.Popen[bytes]) -> tuple[int, dict[str, Any]]:
     """Wait for a sync; return its exit code and its report (empty where it printed none)."""
     printed, _ = process.communicate(timeout=_LONGEST)
     return process.returncode, json.loads(printed) if printed else {}
+
+
+def committed(trial: Trial) -> int:
+    """Return how many items of a trial the tables hold."""
+    with psycopg.connect(trial.lake.settings.database_url()) as connection:
+        row = connection.execute("SELECT count(*) FROM lake.item WHERE scope = %s", [trial.scope]).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def wait_until(happened: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + LONGEST_WAIT
+    while not happened():
+        assert time.monotonic() < deadline, f"{what}: not within {LONGEST_WAIT:.0f} seconds"
+        time.sleep(0.05)
+
+
+def wait_until_committed(trial: Trial, count: int) -> None:
+    """Wait until the tables hold that many items of a trial."""
+    wait_until(lambda: committed(trial) >= count, f"{count} items are committed")
 
 
 def assert_same(found: Snapshot, wanted: Snapshot) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import RunningLake
 from tests.faults.conftest import Reference
-from tests.faults.harness import Trial, assert_same, broken, ended, restart_postgres
+from tests.faults.harness import Trial, assert_same, broken, ended, restart_postgres, wait_until_committed
 from tests.stumbling import HANG_SECONDS, stumbling
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
@@ -22,8 +22,8 @@ def test_postgresql_restarted_in_the_middle(
 ) -> None:
     trial = make_trial()
     with trial.start() as process:
-        for part in (0.3, 0.3):
-            time.sleep(part * reference.seconds)
+        for part in (0.25, 0.6):
+            wait_until_committed(trial, round(part * trial.count))
             assert process.poll() is None, "the run ended before the restart"
             restart_postgres(lake)
         code, report = ended(process)

@@ -9,33 +9,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from tests.conftest import RunningLake
-from tests.faults.harness import Trial, ended
+from tests.faults.harness import LONGEST_WAIT, Trial, committed, ended, wait_until_committed
 from tests.stumbling import stumbling
 
 pytestmark = pytest.mark.faults
 
 COUNT = 1000
-LONGEST_WAIT = 60.0
-"""Seconds until a run must have committed its first batch."""
-
-
-def committed(trial: Trial) -> int:
-    """Return how many items of a trial the tables hold."""
-    with psycopg.connect(trial.lake.settings.database_url()) as connection:
-        row = connection.execute("SELECT count(*) FROM lake.item WHERE scope = %s", [trial.scope]).fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-def wait_until(happened: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + LONGEST_WAIT
-    while not happened():
-        assert time.monotonic() < deadline, f"{what}: not within {LONGEST_WAIT:.0f} seconds"
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -44,7 +26,7 @@ def test_a_stopped_run_tells_its_report_and_leaves_the_source_free(
 ) -> None:
     trial = make_trial(COUNT, batch_items=50)
     with trial.start() as process:
-        wait_until(lambda: committed(trial) > 0, "the first batch is committed")
+        wait_until_committed(trial, 1)
         process.send_signal(number)
         began = time.monotonic()
         code, report = ended(process)
@@ -54,7 +36,7 @@ def test_a_stopped_run_tells_its_report_and_leaves_the_source_free(
     assert len(trial.snapshot()["lake.item"]) >= report["added"]
     before = committed(trial)
     with trial.start() as process:  # the lock is free
-        wait_until(lambda: committed(trial) > before, "the next batch is committed")
+        wait_until_committed(trial, before + 1)
         process.send_signal(number)
         _, again = ended(process)
     assert again["unchanged"] >= report["added"]
@@ -76,7 +58,7 @@ def test_a_run_that_waits_for_a_server_stops_too(
         trial = make_trial(COUNT, batch_items=50)
         trial.environment = {"STAC_RUCIO_SYNC_RUCIO__CONFIG": str(config), "XDG_CACHE_HOME": str(tmp_path)}
         with trial.start(stderr=subprocess.DEVNULL) as process:
-            wait_until(lambda: committed(trial) > 0, "the first batch is committed")
+            wait_until_committed(trial, 1)
             hang.set()
             assert hung.wait(LONGEST_WAIT)
             stopped = time.monotonic()
