@@ -104,6 +104,7 @@ def _upload(uploads: RucioUploads, path: Path, scope: str) -> None:
     """Upload as the command does, with a journal on disk."""
     request = UploadRequest((path,), RSE, scope, dataset=Did(scope, "nights"))
     targets = Targets(uploads, RSE, request.dataset, "wan")
+    uploads.ensure_scope(scope)  # a job that has to make it remarks on it
     file = path.parent / f"{scope}.sqlite"
     with closing(Journal(file)) as journal, open_executor(WORKERS) as executor:
         report = UploadJob(request, uploads, journal, targets, executor).run()
