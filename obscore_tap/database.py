@@ -114,7 +114,7 @@ class Database:
         Parameters
         ----------
         statement
-            One SELECT of our own making.
+            One SELECT of our own making, whose columns are texts or bytes: they come as bytes, and are counted.
         timeout
             Seconds that it may take, its reader's time included.
         started
