@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +25,7 @@ from stac_rucio_sync.catalog.source_tree import DOWNWARD
 from stac_rucio_sync.catalog.transaction import Transaction, transaction
 from stac_rucio_sync.catalog.uploaded_assets import Lookup
 from stac_rucio_sync.errors import ItemError, SyncError, UsageError
+from stac_rucio_sync.parts import in_parts
 
 NAMED = 1000
 """Failures that a report names; all are counted."""
@@ -165,8 +165,7 @@ class Ingest:
         if self._one_commit:
             self._run_together(sources)
         else:
-            found = self._discovered(sources)
-            while batch := list(islice(found, self._together)):
+            for batch in in_parts(self._discovered(sources), self._together):
                 with ExitStack() as released:
                     entered = [released.enter_context(self._processed(one)) for one in batch]
                     self._run_batch([processed for processed in entered if processed is not None])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import islice
 
 from stac_rucio_sync.model import Did, Replica
+from stac_rucio_sync.parts import in_parts
 from stac_rucio_sync.stores.mirror_writes import MirrorWrites
 from stac_rucio_sync.stores.replica_rows import MirrorChanges
 from stac_rucio_sync.stores.rucio_calls import DIDS_PER_CALL
@@ -43,7 +43,7 @@ class Comparison:
             One of them will not.
         """
         changes = MirrorChanges()
-        for part in in_parts(dict.fromkeys(files)):
+        for part in in_parts(dict.fromkeys(files), DIDS_PER_CALL):
             changes += self._compare(part)
         return changes
 
@@ -86,10 +86,3 @@ def _difference(wanted: Sequence[Replica], there: dict[str, Replica]) -> MirrorC
         changed=sum(there.get(rse, row) != row for rse, row in rows.items()),
         removed=len(there.keys() - rows.keys()),
     )
-
-
-def in_parts(files: Iterable[Did], most: int = DIDS_PER_CALL) -> Iterator[list[Did]]:
-    """Cut files into what one call takes."""
-    rest = iter(files)
-    while part := list(islice(rest, most)):
-        yield part

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stac_rucio_sync.model import Did
+from stac_rucio_sync.parts import in_parts
 from stac_rucio_sync.stores.mirror_writes import MirrorWrites
 from stac_rucio_sync.stores.replica_rows import MirrorChanges
+from stac_rucio_sync.stores.rucio_calls import DIDS_PER_CALL
 from stac_rucio_sync.stores.rucio_replicas import Held
 from stac_rucio_sync.stores.rucio_watch import RucioWatch
-from stac_rucio_sync.watch.comparison import Comparison, in_parts
+from stac_rucio_sync.watch.comparison import Comparison
 
 DIDS_A_CALL = 50
 """Each may have thousands of files."""
@@ -112,7 +114,7 @@ class Described:
         held = self._rucio.replicas(files)
         whole = {did: {file: held.get(file, facts) for file, facts in of_did.items()} for did, of_did in fresh.items()}
         self._rows.write(whole, gone)
-        for part in in_parts(files):
+        for part in in_parts(files, DIDS_PER_CALL):
             self._changes += self._comparison.settle(part, held, asked)
 
 
