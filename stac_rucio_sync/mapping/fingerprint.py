@@ -16,8 +16,11 @@ from stac_rucio_sync.settings import Settings
 MAPPING_VERSION = 4
 """Counted up when the same item and settings map to something else, so that everything is mapped again."""
 
-_NO_FRACTION: Final = re.compile(rb"\.0[,\]}]")
+_NO_FRACTION: Final = re.compile(rb"\.0(?=[,\]}])")
 """How a float that is a whole number ends in JSON; a text may hold the same."""
+_EXPONENT: Final = re.compile(rb"e\+1[6-9][,\]}]")
+"""How one from 10¹⁶ on ends, as far as it may be an integer of 64 bits, which shows no exponent."""
+_LARGE: Final = re.compile(rb"[-.\d]+e\+1[6-9](?=[,\]}])")
 
 
 def settings_digest(settings: Settings) -> str:
@@ -77,22 +80,31 @@ def fingerprint(read: ItemRead, digest: str) -> str:
 
 
 def _with_whole_numbers(canonical: bytes) -> bytes:
-    """Return JSON as orjson writes it, with 30 for 30.0 and 0 for -0.0; what is in texts stays.
+    """Return JSON as orjson writes it, with the digits of 30 for 30.0, 0 for -0.0 and 10¹⁶ for 1e+16; texts stay.
 
-    Going through the objects costs three times as much. Numbers from 10¹⁶ on, which show an exponent, stay as they are.
+    Going through the objects costs three times as much. What is no integer of 64 bits is a float however it is written.
     """
     texts = canonical.replace(b"\\\\", b"..").replace(b'\\"', b"..") if b"\\" in canonical else canonical
+    found = list(_NO_FRACTION.finditer(canonical))
+    if _EXPONENT.search(canonical):
+        found = sorted([*found, *_LARGE.finditer(canonical)], key=re.Match.start)
     pieces = []
     start = looked_at = quotes = 0
-    for found in _NO_FRACTION.finditer(canonical):
-        at = found.start()
+    for one in found:
+        at = one.start()
         quotes += texts.count(b'"', looked_at, at)
         looked_at = at
         if quotes % 2 == 0:
-            number = canonical[start:at]
+            number = canonical[start:at] + (b"" if one[0] == b".0" else _in_digits(one[0]))
             pieces.append(number[:-2] + b"0" if number.endswith(b"-0") else number)
-            start = at + len(b".0")
+            start = one.end()
     return b"".join([*pieces, canonical[start:]]) if pieces else canonical
+
+
+def _in_digits(number: bytes) -> bytes:
+    """Return a float without its exponent where an integer of 64 bits has that value."""
+    value = int(float(number))
+    return str(value).encode() if -(2**63) <= value < 2**64 else number
 
 
 def _is_structural(link: Any) -> bool:  # noqa: ANN401 - whatever JSON holds
