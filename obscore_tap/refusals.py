@@ -27,6 +27,12 @@ class TooLarge(Refusal):
     status = 413
 
 
+class TooMany(Refusal):
+    """The one who asks has as much as one client may have now."""
+
+    status = 429
+
+
 class Failed(Refusal):
     """The service could not do its work."""
 

@@ -17,7 +17,8 @@ VOTABLE_TYPE = "application/x-votable+xml"
 _LOG = logging.getLogger(__name__)
 _SERVER_FAULT = 500
 _UNAVAILABLE = 503
-_RETRY_SECONDS = "5"
+RETRY_SECONDS = {429: "60", 503: "5"}
+"""After which a client may ask again (``Retry-After``), by status: what is its own share takes longer to get free."""
 _WAYS_OUT = {404: ": the front page lists what is here", 405: ": the header Allow names the methods that are taken"}
 
 
@@ -50,8 +51,8 @@ def error_response(message: str, status: int) -> Response:
     """Return an error as a VOTable with QUERY_STATUS=ERROR (DALI 1.1 section 4.2)."""
     response = Response(error_votable(message), status=status, content_type=VOTABLE_TYPE)
     response.headers["Cache-Control"] = "no-store"
-    if status == _UNAVAILABLE:
-        response.headers["Retry-After"] = _RETRY_SECONDS
+    if status in RETRY_SECONDS:
+        response.headers["Retry-After"] = RETRY_SECONDS[status]
     return response
 
 

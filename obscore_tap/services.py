@@ -17,6 +17,7 @@ from obscore_tap.tap_schema import column_rows
 from obscore_tap.uploads import UploadLimits, Uploads
 from obscore_tap.vosi import availability_document
 from stac_rucio_sync.errors import FatalError, UsageError
+from stac_rucio_sync.locality import Network, networks_of
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.stores.hosts import is_routed, on_primary
 
@@ -44,6 +45,11 @@ class Services:
     def base_url(self) -> str:
         """Return the public address below which the services lie, without a slash at its end."""
         return self.settings.services.base_url
+
+    @property
+    def proxies(self) -> tuple[Network, ...]:
+        """Return the networks of the archive's own proxies, which are believed whom they ask for."""
+        return networks_of(self.settings.locality.trusted_proxies)
 
     def availability(self) -> bytes:
         """Return the VOSI availability document: available are the services whose queries are answered now."""

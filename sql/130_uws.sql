@@ -33,6 +33,8 @@ CREATE TABLE IF NOT EXISTS uws.job (
     error_message text,
     error_transient boolean
 );
+ALTER TABLE uws.job ADD COLUMN IF NOT EXISTS client text NOT NULL DEFAULT '';
+ALTER TABLE uws.job ADD COLUMN IF NOT EXISTS turn bigint NOT NULL DEFAULT 0;
 COMMENT ON TABLE uws.job IS 'one row a job; its files lie in the folder of its id below the results folder';
 COMMENT ON COLUMN uws.job.id IS 'random: who knows it may read, abort and destroy the job';
 COMMENT ON COLUMN uws.job.slot IS 'number of the advisory lock that the process holds while it runs the job';
@@ -41,7 +43,11 @@ COMMENT ON COLUMN uws.job.files IS 'inline parameters: {label, mime, bytes, name
 COMMENT ON COLUMN uws.job.results IS '{id, mime, bytes, name, file_name}; file_name is what a browser saves it as';
 COMMENT ON COLUMN uws.job.bytes IS 'space that its files take, or that is reserved for them while it runs';
 
-CREATE INDEX IF NOT EXISTS job_queue ON uws.job (queued) WHERE phase = 'QUEUED';
+COMMENT ON COLUMN uws.job.client IS 'address of the one who made the job, or its network: shares are by it';
+COMMENT ON COLUMN uws.job.turn IS 'place in the queue: the jobs of one client have different ones, those of several the same';
+
+DROP INDEX IF EXISTS uws.job_queue;
+CREATE INDEX IF NOT EXISTS job_turn ON uws.job (turn, queued) WHERE phase = 'QUEUED';
 CREATE INDEX IF NOT EXISTS job_executing ON uws.job (slot) WHERE phase = 'EXECUTING';
 CREATE INDEX IF NOT EXISTS job_destruction ON uws.job (destruction);
 CREATE INDEX IF NOT EXISTS job_created ON uws.job (kind, created);

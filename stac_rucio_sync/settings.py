@@ -158,10 +158,10 @@ class Tap(Section):
     """Seconds after which a job is destroyed, unless its owner says otherwise."""
     max_retention: int = Field(default=2_592_000, ge=60)
     """The most that the owner of a job may say."""
-    jobs: int = Field(default=2, ge=1, le=64)
-    """Jobs that run at a time."""
+    jobs: int = Field(default=3, ge=1, le=64)
+    """Jobs that one process runs at a time; where there are several, one client's are at most one less."""
     max_jobs: int = Field(default=10_000, ge=1)
-    """Jobs that are kept at a time."""
+    """Jobs that are kept at a time; those of one client are never more than there are places left."""
     show_jobs: bool = False
     """Whether the list of jobs shows everybody's."""
     query_bytes: int = Field(default=1_000_000, ge=1000)
@@ -177,7 +177,7 @@ class Tap(Section):
     results_folder: Path | None = None
     """Where results of jobs are kept; unset: below the user's folder of state."""
     results_bytes: int = Field(default=10_000_000_000, ge=1_000_000)
-    """The most that all results of jobs may hold together."""
+    """The most that all results of jobs may hold together; those of one client are never more than what is left."""
 
     @model_validator(mode="after")
     def _defaults_within_limits(self) -> Tap:

@@ -21,15 +21,20 @@ from datalink.soda.jobs import TEXT, cutout_jobs
 from datalink.soda.request import read
 from obscore_tap.parameters import parameters_of
 from obscore_tap.refusals import Refusal
-from obscore_tap.responses import document_response, fault_of
+from obscore_tap.responses import RETRY_SECONDS, document_response, fault_of
 from obscore_tap.services import Services
 from obscore_tap.uws import job_list
 from stac_rucio_sync.errors import SyncError
 
 EXTENSION = "stac-rucio-sync.cutout-jobs"
 _LOG = logging.getLogger(__name__)
-_RETRY_SECONDS = "5"
-_LABELS = {401: "AuthenticationError", 403: "AuthorizationError", 500: "Error", 503: "ServiceUnavailable"}
+_LABELS = {
+    401: "AuthenticationError",
+    403: "AuthorizationError",
+    429: "ServiceUnavailable",
+    500: "Error",
+    503: "ServiceUnavailable",
+}
 """What an error begins with that is not the engines' (SODA 1.0 section 5.2); others are the request's."""
 
 
@@ -75,7 +80,9 @@ def blueprint(services: Services) -> Blueprint:
         url = f"{services.base_url}{kind.path}"
         _add_sync(made, kind, cutter, turnstile)
         shown = settings.tap.show_jobs
-        listed = job_list(jobs, kind.value, f"{url}/async", show_jobs=shown, name=f"{kind.value}_async")
+        listed = job_list(
+            jobs, kind.value, f"{url}/async", show_jobs=shown, proxies=services.proxies, name=f"{kind.value}_async"
+        )
         made.register_blueprint(listed, url_prefix=f"{kind.path}/async")
         _add_documents(made, kind, capabilities_of(url, kind), lambda: availability_of(mirror, services.started))
     for error in (CutError, Refusal, SyncError, RequestEntityTooLarge, HTTPException, Exception):
@@ -150,8 +157,8 @@ def refused(error: Exception) -> Response:
         told = f"{_LABELS.get(status, 'UsageError')}: {told}"
     response = Response(f"{told}\n", status, content_type=TEXT)
     response.headers["Cache-Control"] = "no-store"
-    if status == 503:
-        response.headers["Retry-After"] = _RETRY_SECONDS
+    if status in RETRY_SECONDS:
+        response.headers["Retry-After"] = RETRY_SECONDS[status]
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, HTTPException) and (allowed := getattr(error, "valid_methods", None)):

@@ -34,7 +34,7 @@ def blueprint(services: Services) -> Blueprint:
     """
     jobs = tap_jobs(services)
     url, shown = f"{services.base_url}/tap/async", services.settings.tap.show_jobs
-    made = job_list(jobs, KIND, url, show_jobs=shown, name="tap_async")
+    made = job_list(jobs, KIND, url, show_jobs=shown, proxies=services.proxies, name="tap_async")
     made.url_prefix = "/tap/async"
     made.before_app_request(jobs.start)
     made.record_once(lambda state: state.app.extensions.update({EXTENSION: jobs}))

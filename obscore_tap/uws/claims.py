@@ -20,9 +20,9 @@ _FILES_BYTES = "(SELECT coalesce(sum((file ->> 'bytes')::bigint), 0) FROM jsonb_
 
 
 def claim(
-    connection: psycopg.Connection[Any], kinds: Collection[str], taken: Callable[[Job], None]
+    connection: psycopg.Connection[Any], kinds: Collection[str], but_of: Collection[str], taken: Callable[[Job], None]
 ) -> tuple[Job, int] | None:
-    """Take the job that waits longest, make it EXECUTING and hold its lock.
+    """Take the job whose turn it is, make it EXECUTING and hold its lock.
 
     Parameters
     ----------
@@ -30,24 +30,26 @@ def claim(
         In autocommit mode; it keeps the lock until `release`.
     kinds
         What this process can run.
+    but_of
+        Clients whose jobs are left alone now.
     taken
         Called before anybody else can see that the job runs, so that no order to abort it is missed.
 
     Returns
     -------
     tuple or None
-        The job and the number of its lock; None where the queue is empty.
+        The job and the number of its lock; None where no job waits.
     """
     waiting = (
-        "SELECT id, slot FROM uws.job WHERE phase = 'QUEUED' AND kind = ANY (%s) AND destruction > clock_timestamp() "
-        "ORDER BY queued LIMIT 1 FOR UPDATE SKIP LOCKED"
+        "SELECT id, slot FROM uws.job WHERE phase = 'QUEUED' AND kind = ANY (%s) AND client <> ALL (%s) "
+        "AND destruction > clock_timestamp() ORDER BY turn, queued LIMIT 1 FOR UPDATE SKIP LOCKED"
     )
     begin = sql.SQL(
         "UPDATE uws.job SET phase = 'EXECUTING', started = clock_timestamp() WHERE id = %s "
         "RETURNING {}, pg_notify(%s, 'EXECUTING ' || id)"
     )
     with connection.transaction():
-        found = connection.execute(waiting, [list(kinds)]).fetchone()
+        found = connection.execute(waiting, [list(kinds), list(but_of)]).fetchone()
         if found is None:
             return None
         job_id, slot = found

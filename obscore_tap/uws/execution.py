@@ -15,6 +15,11 @@ from obscore_tap.uws.model import Job, Result
 _STEP: Final = 64 * 2**20
 """Space is reserved in steps of so many bytes: one statement each, and so much is set aside too much at most."""
 
+NO_SPACE: Final = (
+    "the service has no space left for files of this job, which clients share, so that none has more than is left for "
+    "others: delete jobs that are not needed any more, ask for less, or try again later"
+)
+
 
 class Cancelled(Refusal):
     """The job was aborted or destroyed, or its time is over."""
@@ -136,5 +141,5 @@ class JobRun:
     def _make_room(self) -> None:
         granted = self._reserve(self._taken, self._taken + _STEP)
         if not granted:
-            raise Unavailable("the space that the service has for results is full: ask for less, or try again later")
+            raise Unavailable(NO_SPACE)
         self._reserved = granted

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from obscore_tap.refusals import NotFound, Refusal, TooLarge, Unavailable
+from obscore_tap.uws.execution import NO_SPACE
 from obscore_tap.uws.files import JobFiles
 from obscore_tap.uws.kinds import JobKind
 from obscore_tap.uws.model import ACTIVE, InlineFile, Job, JobLimits, Phase, Result
@@ -48,7 +49,7 @@ class Jobs:
     limits
         See `JobLimits`.
     workers
-        Jobs that one process runs at a time.
+        Jobs that one process runs at a time; where there are several, one client's are not all of them.
     """
 
     def __init__(
@@ -164,10 +165,11 @@ class Jobs:
         pairs: Sequence[tuple[str, str]],
         parts: Iterable[Part],
         *,
+        client: str = "",
         execution_duration: int | None = None,
         destruction: datetime | None = None,
     ) -> Job:
-        """Make a job that is PENDING.
+        """Make a job that is PENDING; it is of the share of the client that is named.
 
         Raises
         ------
@@ -175,7 +177,7 @@ class Jobs:
             Its parameters cannot be kept, or there is no room for it; nothing is left of it then.
         """
         duration = self.allowed_duration(execution_duration)
-        job = self._store.create(kind, duration, destruction)
+        job = self._store.create(kind, duration, destruction, client)
         try:
             self.add_parameters(job, pairs, parts)
         except BaseException:
@@ -221,7 +223,7 @@ class Jobs:
             taken += size
             files.append(InlineFile(part.label, part.mime, size, path.name))
         if files and not self._store.reserve(job.id, taken, taken):
-            raise Unavailable("the space that the service has for files of jobs is full; try again later")
+            raise Unavailable(NO_SPACE)
         return files
 
     def _limited(self, stream: IO[bytes], most: int) -> Iterator[bytes]:

@@ -78,6 +78,8 @@ class Job:
     files: tuple[InlineFile, ...] = ()
     results: tuple[Result, ...] = ()
     error: JobError | None = None
+    client: str = ""
+    """Of whose share it is (`client_network`)."""
 
     def values(self) -> dict[str, list[str]]:
         """Return the parameters by their names in capitals (DALI 1.1 section 3.1: names have no case)."""
@@ -98,9 +100,9 @@ class JobLimits:
     """From a job's creation to its destruction, where nothing is wished."""
     max_retention: int = 2_592_000
     results_bytes: int = 10_000_000_000
-    """All files of all jobs together."""
+    """All files of all jobs together; those of one client are never more than what is left."""
     max_jobs: int = 10_000
-    """Jobs that are kept at a time."""
+    """Jobs that are kept at a time; those of one client are never more than there are places left."""
     upload_bytes: int = 100_000_000
     """Inline files of one job."""
     parameter_bytes: int = 2_000_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
@@ -48,7 +49,7 @@ class Runner:
     files
         The results folder.
     workers
-        Jobs that this process runs at a time.
+        Jobs that this process runs at a time; those of one client are at most one less.
     changed
         Called with the id of each job whose phase changed, in any process.
     """
@@ -66,6 +67,9 @@ class Runner:
         self._files = files
         self._changed = changed
         self._running: dict[str, JobRun] = {}
+        self._each = max(1, workers - 1)
+        """Jobs of one client that run at a time: a long one leaves a thread to whoever comes."""
+        self._claiming = threading.Lock()
         self._stopping = threading.Event()
         self._work = threading.Condition()
         self._calls = 0
@@ -107,7 +111,8 @@ class Runner:
     def _take_jobs(self, connection: psycopg.Connection[Any]) -> None:
         while not self._stopping.is_set():
             calls = self._calls
-            claimed = claims.claim(connection, self._kinds.keys(), self._register)
+            with self._claiming:  # or two threads would each take the last one that a client may have
+                claimed = claims.claim(connection, self._kinds.keys(), self._busy_clients(), self._register)
             if claimed is None:
                 with self._work:
                     self._work.wait_for(lambda: self._calls != calls or self._stopping.is_set(), _POLL)  # noqa: B023 - called here
@@ -119,6 +124,10 @@ class Runner:
             finally:
                 self._running.pop(job.id, None)
             claims.release(connection, slot)
+
+    def _busy_clients(self) -> list[str]:
+        running = Counter(run.job.client for run in list(self._running.values()))
+        return [client for client, number in running.items() if number >= self._each]
 
     def _register(self, job: Job) -> None:
         self._running[job.id] = JobRun(job, self._files, lambda *sizes: self._store.reserve(job.id, *sizes))

@@ -13,7 +13,7 @@ import psycopg
 import sqlalchemy
 from psycopg import sql
 
-from obscore_tap.refusals import Forbidden, Unavailable
+from obscore_tap.refusals import Forbidden, TooMany, Unavailable
 from obscore_tap.uws.model import InlineFile, Job, JobError, JobLimits, Phase, Result
 from stac_rucio_sync.stores.hosts import conninfo
 
@@ -24,7 +24,7 @@ JOB_LOCKS: Final = 0x0DB10B5
 
 JOB_COLUMNS: Final = sql.SQL(
     "id, kind, phase, run_id, created, started, ended, execution_duration, destruction, parameters::text, files::text, "
-    "results::text, error_message, error_transient"
+    "results::text, error_message, error_transient, client"
 )
 
 
@@ -119,7 +119,7 @@ class JobStore:
         """
         query = """
             SELECT id, kind, phase, run_id, created, started, ended, execution_duration, destruction,
-                '[]', '[]', '[]', NULL, NULL
+                '[]', '[]', '[]', NULL, NULL, client
             FROM uws.job
             WHERE kind = %(kind)s AND destruction > clock_timestamp()
                 AND (%(phases)s::text[] IS NULL OR phase = ANY (%(phases)s))
@@ -132,20 +132,26 @@ class JobStore:
 
     # ----------------------------------------------------------------------------------------------------- changing
 
-    def create(self, kind: str, execution_duration: int, destruction: datetime | None) -> Job:
+    def create(self, kind: str, execution_duration: int, destruction: datetime | None, client: str = "") -> Job:
         """Make a job without parameters.
+
+        A client gets one as long as it has fewer than there are places left: alone it has half of them, and however
+        many fill theirs, there is one for whoever comes.
 
         Raises
         ------
+        TooMany
+            The client has its share.
         Unavailable
             As many jobs are kept as the limits allow.
         """
+        counted = "SELECT count(*) AS kept, count(*) FILTER (WHERE client = %(client)s) AS mine FROM uws.job"
         query = sql.SQL(
-            "INSERT INTO uws.job (id, kind, execution_duration, destruction) "
+            "INSERT INTO uws.job (id, kind, execution_duration, destruction, client) "
             "SELECT %(id)s, %(kind)s, %(duration)s, "
             "least(coalesce(%(wish)s, clock_timestamp() + %(usual)s * interval '1 s'), "
-            "clock_timestamp() + %(most)s * interval '1 s') "
-            "WHERE (SELECT count(*) FROM uws.job) < %(jobs)s RETURNING {}"
+            "clock_timestamp() + %(most)s * interval '1 s'), %(client)s "
+            "FROM ({}) AS counted WHERE mine < %(jobs)s - kept RETURNING {}"
         )
         values = {
             "id": secrets.token_urlsafe(18),
@@ -155,12 +161,19 @@ class JobStore:
             "usual": self._limits.retention,
             "most": self._limits.max_retention,
             "jobs": self._limits.max_jobs,
+            "client": client,
         }
         with self._session() as connection:
-            row = connection.execute(query.format(JOB_COLUMNS), values).fetchone()
-        if row is None:
+            row = connection.execute(query.format(sql.SQL(counted), JOB_COLUMNS), values).fetchone()
+            if row is not None:
+                return job_of(row)
+            kept, mine = connection.execute(counted, values).fetchone() or (0, 0)
+        if kept >= self._limits.max_jobs:
             raise Unavailable("the service keeps as many jobs as it may: delete some, or try again later")
-        return job_of(row)
+        raise TooMany(
+            f"{mine} jobs of this client are kept, and no more of them may be than places are left for others: delete "
+            "some that are not needed any more, or try again later"
+        )
 
     def add_parameters(
         self, job: Job, pairs: Sequence[tuple[str, str]], files: Sequence[InlineFile], repeatable: Collection[str]
@@ -195,12 +208,26 @@ class JobStore:
         self._change(query, values, "parameters can be given only while a job is PENDING")
 
     def queue(self, job: Job) -> None:
-        """Put a pending job into the queue."""
-        query = (
-            "WITH queued AS (UPDATE uws.job SET phase = 'QUEUED', queued = clock_timestamp() "
-            "WHERE id = %s AND phase = 'PENDING' RETURNING id) SELECT pg_notify(%s, 'QUEUED ' || id) FROM queued"
-        )
-        self._change(query, [job.id, CHANNEL], "only a job that is PENDING can be run")
+        """Put a pending job into the queue.
+
+        Clients take turns, however many jobs each has there: a job's turn is the one that is running now, or the one
+        after the client's last.
+        """
+        query = """
+            WITH now AS (
+                SELECT greatest(
+                    coalesce(max(turn) FILTER (WHERE phase = 'EXECUTING'), min(turn), 0),
+                    max(turn) FILTER (WHERE client = %(client)s) + 1
+                ) AS turn
+                FROM uws.job WHERE phase IN ('QUEUED', 'EXECUTING')
+            ), queued AS (
+                UPDATE uws.job SET phase = 'QUEUED', queued = clock_timestamp(), turn = now.turn FROM now
+                WHERE id = %(id)s AND phase = 'PENDING' RETURNING id
+            )
+            SELECT pg_notify(%(channel)s, 'QUEUED ' || id) FROM queued
+        """
+        values = {"id": job.id, "client": job.client, "channel": CHANNEL}
+        self._change(query, values, "only a job that is PENDING can be run")
 
     def abort(self, job: Job) -> None:
         """Abort a job that has not ended."""
@@ -243,7 +270,8 @@ class JobStore:
     def reserve(self, job_id: str, least: int, wish: int) -> int:
         """Set aside space for a job: ``wish`` bytes, or less where others could not begin any more.
 
-        Reservations are made one at a time, so that the limit holds however many jobs write at once.
+        What a client has is never more than what is left, as with jobs. Reservations are made one at a time, so that
+        the limits hold however many jobs write at once.
 
         Returns
         -------
@@ -252,7 +280,10 @@ class JobStore:
         """
         query = """
             UPDATE uws.job SET bytes = least(%(wish)s, %(least)s + (room - %(least)s) / 8) FROM (
-                SELECT %(most)s - coalesce(sum(bytes), 0) AS room FROM uws.job WHERE id <> %(id)s
+                SELECT (%(most)s - coalesce(sum(bytes), 0) - coalesce(sum(bytes) FILTER (
+                    WHERE client = (SELECT client FROM uws.job WHERE id = %(id)s)
+                ), 0)) / 2 AS room
+                FROM uws.job WHERE id <> %(id)s
             ) AS others
             WHERE id = %(id)s AND room >= %(least)s RETURNING bytes
         """
@@ -265,7 +296,7 @@ class JobStore:
 
 def job_of(row: Sequence[Any]) -> Job:
     """Return the job in a row of `JOB_COLUMNS`."""
-    message, transient = row[12:14]
+    message, transient, client = row[12:15]
     return Job(
         id=row[0],
         kind=row[1],
@@ -280,4 +311,5 @@ def job_of(row: Sequence[Any]) -> Job:
         files=tuple(InlineFile(**file) for file in orjson.loads(row[10])),
         results=tuple(Result(**result) for result in orjson.loads(row[11])),
         error=None if message is None else JobError(message, bool(transient)),
+        client=client,
     )

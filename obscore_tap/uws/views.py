@@ -13,6 +13,7 @@ from obscore_tap.refusals import NotFound, Refusal
 from obscore_tap.uws import documents
 from obscore_tap.uws.jobs import Jobs, Part
 from obscore_tap.uws.model import PHASE_NAMES, Job
+from stac_rucio_sync.locality import Network, client_address, client_network
 
 _CONTROLS: Final = frozenset({"PHASE", "EXECUTIONDURATION", "DESTRUCTION"})
 """Parameters of the creating request that are about the job itself and not for what it runs."""
@@ -23,7 +24,15 @@ _LONGEST_RUN_ID: Final = 64
 """DALI 1.1 section 3.4.6."""
 
 
-def job_list(jobs: Jobs, kind: str, url: str, *, show_jobs: bool = False, name: str = "uws") -> Blueprint:
+def job_list(
+    jobs: Jobs,
+    kind: str,
+    url: str,
+    *,
+    show_jobs: bool = False,
+    proxies: tuple[Network, ...] = (),
+    name: str = "uws",
+) -> Blueprint:
     """Return the blueprint of a job list and of all that lies below it.
 
     Who knows the address of a job may read, run, abort and destroy it; addresses cannot be guessed, and the list shows
@@ -39,10 +48,12 @@ def job_list(jobs: Jobs, kind: str, url: str, *, show_jobs: bool = False, name: 
         Absolute address of the job list, as clients see it.
     show_jobs
         Whether the list shows jobs.
+    proxies
+        Networks of our own proxies (`networks_of`), behind which clients are told apart.
     name
         Of the blueprint.
     """
-    views = _Views(jobs, kind, url.rstrip("/"), show_jobs)
+    views = _Views(jobs, kind, url.rstrip("/"), show_jobs, proxies)
     blueprint = Blueprint(name, __name__)
     blueprint.before_request(jobs.start)
     for rule, view, methods in (
@@ -73,11 +84,12 @@ def job_list(jobs: Jobs, kind: str, url: str, *, show_jobs: bool = False, name: 
 class _Views:
     """What each resource of a job list answers."""
 
-    def __init__(self, jobs: Jobs, kind: str, url: str, show_jobs: bool) -> None:
+    def __init__(self, jobs: Jobs, kind: str, url: str, show_jobs: bool, proxies: tuple[Network, ...]) -> None:
         self._jobs = jobs
         self._kind = kind
         self._url = url
         self._show_jobs = show_jobs
+        self._proxies = proxies
 
     # ----------------------------------------------------------------------------------------------------- job list
 
@@ -101,12 +113,17 @@ class _Views:
         job = self._jobs.create(
             self._kind,
             *_parameters(request),
+            client=self._client(),
             execution_duration=None if duration is None else _seconds(duration),
             destruction=None if destruction is None else _instant("DESTRUCTION", destruction),
         )
         if wishes["PHASE"] == "RUN":
             self._jobs.run(job)
         return self._see(job)
+
+    def _client(self) -> str:
+        address = client_address(request.remote_addr, request.headers.get("X-Forwarded-For"), self._proxies)
+        return client_network(address)
 
     # ---------------------------------------------------------------------------------------------------------- job
 

@@ -74,6 +74,22 @@ def client_address(remote: str | None, forwarded_for: str | None, trusted: tuple
     return None if hop is None else str(hop)
 
 
+def client_network(address: str | None) -> str:
+    """Return what a client is counted by: its IPv4 address, or the network of 64 bits that its IPv6 address is in.
+
+    Such a network is the least that a client gets (RFC 6177 section 2), and it may take any address there.
+
+    Parameters
+    ----------
+    address
+        As `client_address` gives it; all of whom none is known are one client.
+    """
+    known = address_of(address or "")
+    if isinstance(known, IPv6Address):
+        return str(IPv6Network((known, 64), strict=False))
+    return "" if known is None else str(known)
+
+
 def _is_in(address: Address, networks: tuple[Network, ...]) -> bool:
     return any(address in network for network in networks)
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stac_rucio_sync.errors import UsageError
-from stac_rucio_sync.locality import client_address, networks_of
+from stac_rucio_sync.locality import client_address, client_network, networks_of
 from stac_rucio_sync.locality.clients import SiteNetworks, address_of
 
 PROXIES = networks_of(["10.0.0.0/8", "2001:db8:ffff::/48"])
@@ -131,3 +131,14 @@ def test_networks_are_found_as_by_looking_through_all(
     expected = max(holding, key=lambda network: network.prefixlen, default=None)
     assert (found and found[0]) == expected
     assert found is None or (expected is not None and found[1] == networks[expected])
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"), ("::ffff:192.0.2.7", "192.0.2.7"), ("2001:db8::1:2:3:4", "2001:db8::/64"),
+        ("2001:db8:0:1::1", "2001:db8:0:1::/64"), ("fe80::1%eth0", "fe80::/64"), (None, ""), ("unknown", ""),
+    ],
+)  # fmt: skip
+def test_a_client_is_counted_by_its_address_or_by_its_network_of_64_bits(address: str | None, network: str) -> None:
+    assert client_network(address) == network
