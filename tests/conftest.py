@@ -15,6 +15,7 @@ from stac_rucio_sync.lake import Lake, running_settings
 from stac_rucio_sync.settings import Settings, load_settings
 from tests.disk import spare_the_disk
 from tests.homes import session_home
+from tests.ports import lake_ports
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 LONGEST_FIRST = ("e2e", "rucio", "lake", "postgres", "consistency", "cluster", "catalog")
@@ -65,7 +66,7 @@ def lake() -> Iterator[RunningLake]:
     """The embedded lake: PostgreSQL, Rucio, file servers, daemons."""
     embedded = Lake(session_home())
     embedded.reset()
-    embedded.up()
+    embedded.up(ports=lake_ports())
     try:
         yield running(embedded)
     finally:

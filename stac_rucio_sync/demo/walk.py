@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import socket
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from stac_rucio_sync.demo.terminal import Terminal, check, program
 from stac_rucio_sync.demo.watching import wait_for_mirror, watching
 from stac_rucio_sync.errors import FatalError
 from stac_rucio_sync.lake import Lake, running_settings
+from stac_rucio_sync.lake.ports import hold
 from stac_rucio_sync.settings import Settings, load_settings
 
 SOURCE = "demo"
@@ -128,12 +128,9 @@ class Walk:
     def synchronise(self, catalogue: Catalogue) -> None:
         """Serve the catalogue as a STAC API, and sync it twice."""
         self.terminal.step("The catalogue as a STAC API")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            address = f"127.0.0.1:{probe.getsockname()[1]}"
-        command = ("rustac", "serve", str(catalogue.ndjson), "--create-collections", "--addr", address)
-        with tempfile.TemporaryDirectory() as folder:
-            log = Path(folder) / "rustac.log"
+        with hold() as port, tempfile.TemporaryDirectory() as folder:
+            address, log = f"127.0.0.1:{port.getsockname()[1]}", Path(folder) / "rustac.log"
+            command = ("rustac", "serve", str(catalogue.ndjson), "--create-collections", "--addr", address)
             with self.terminal.server(*command, log=log) as server:
                 deadline = time.monotonic() + SERVER_START
                 while _read(f"http://{address}/") is None:

@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -118,7 +118,7 @@ class Lake:
             Something is missing or did not start; the message says what, and what to do.
         """
         user = server_user()
-        with _open_umask(), self.home.locked():
+        with _open_umask(), self.home.locked(), ExitStack() as held:
             self.home.make(user)
             state = self.home.load_state()
             wish = LakeState(**vars(state))
@@ -133,7 +133,7 @@ class Lake:
                 return self.status()
             processes = Processes(self.home.run, self.home.log, user)
             self._stop(processes, user)
-            wish.ports = choose_ports(state.ports, fixed)
+            wish.ports = choose_ports(state.ports, fixed, held)
             self.home.save_state(wish)
             try:
                 self._start(wish, processes, user)

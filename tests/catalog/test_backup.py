@@ -21,6 +21,7 @@ from stac_rucio_sync.catalog.repository import Repository
 from stac_rucio_sync.catalog.transaction import transaction
 from stac_rucio_sync.errors import FatalError, UsageError
 from tests.catalog.examples import item
+from tests.ports import free_port
 
 LARGE = os.urandom(1_200_000)
 
@@ -169,11 +170,9 @@ def test_a_git_backup_is_a_sound_git_repository(tmp_path: Path) -> None:
 def server(tmp_path: Path) -> Iterator[str]:
     """A git server on this machine with an empty repository, survey.git."""
     subprocess.run(["git", "init", "--quiet", "--bare", str(tmp_path / "served" / "survey.git")], check=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    program = ["git", "daemon", "--listen=127.0.0.1", f"--port={port}", "--export-all", "--enable=receive-pack"]
-    place = str(tmp_path / "served")
+    port, place = free_port(), str(tmp_path / "served")
+    program = ["git", "daemon", "--reuseaddr", "--listen=127.0.0.1", f"--port={port}"]
+    program += ["--export-all", "--enable=receive-pack"]
     # In a session of its own: the daemon proper is a child of the program that git starts.
     running = subprocess.Popen(
         [*program, f"--base-path={place}", place], stderr=subprocess.DEVNULL, start_new_session=True

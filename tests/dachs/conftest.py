@@ -22,9 +22,9 @@ from stac_rucio_sync.settings import load_settings
 from tests.conftest import RunningLake
 from tests.dachs.comparing import TABLES
 from tests.dachs.server import Dachs
-from tests.e2e.annotated import free_port
 from tests.e2e.archive import Archive, running_archive
 from tests.homes import session_home
+from tests.ports import free_port
 
 OPT_IN = "STAC_RUCIO_SYNC_DACHS"
 

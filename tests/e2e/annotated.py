@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
@@ -28,6 +27,7 @@ from stac_rucio_sync.stores.rucio_watch import RucioWatch
 from stac_rucio_sync.sync import SyncJob, SyncOptions
 from stac_rucio_sync.watch.rebuild import Rebuild
 from tests.conftest import RunningLake
+from tests.ports import free_port
 
 NAME = "annotated"
 SITES = {"VIENNA-DISK": "vienna", "SYDNEY-DISK": "sydney", "SANFRANCISCO-DISK": "san-francisco"}
@@ -141,11 +141,3 @@ def serving(command: list[str], port: int, log: Path, path: str = "/") -> Iterat
     finally:
         server.terminate()
         server.wait(_SECONDS)
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ from stac_rucio_sync.stores.postgres import PostgresStore
 from stac_rucio_sync.stores.rucio import RucioStore
 from stac_rucio_sync.sync import SyncJob, SyncOptions
 from tests.conftest import RunningLake
+from tests.ports import free_port
 
 ITEMS = 200
 SCOPE = "vo"
@@ -78,7 +78,7 @@ def served(lake: RunningLake, log: Path, **variables: str) -> Iterator[str]:
     variables
         Settings, by the names of their variables without the prefix.
     """
-    port = _free_port()
+    port = free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)}
     with log.open("wb") as said:
         server = subprocess.Popen(
@@ -115,13 +115,6 @@ def _synced_items(lake: RunningLake, settings: Settings, folder: Path) -> tuple[
         tables.close()
     assert report.added + report.unchanged == ITEMS, report
     return items
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _wait_for(server: subprocess.Popen[bytes], url: str, log: Path) -> None:

@@ -13,10 +13,11 @@ import pytest
 
 from stac_rucio_sync.lake import Lake
 from tests.conftest import RunningLake, running
-from tests.e2e.annotated import free_port, serving
+from tests.e2e.annotated import serving
 from tests.e2e.archive import Archive, running_archive
 from tests.e2e.copies import Copies, copied_item
 from tests.homes import session_home
+from tests.ports import free_port, lake_ports
 
 
 @contextmanager
@@ -25,7 +26,7 @@ def _another_lake(name: str, **options: Any) -> Iterator[RunningLake]:
     usual = session_home()
     lake = Lake(usual.with_name(f"{usual.name}-{name}"))
     lake.reset()
-    lake.up(**options)
+    lake.up(ports=lake_ports(), **options)
     try:
         yield running(lake)
     finally:

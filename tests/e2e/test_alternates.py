@@ -27,7 +27,8 @@ from stac_rucio_sync.model import HeldFile, HeldItem, ItemKey
 from stac_rucio_sync.settings import Database, Settings
 from stac_rucio_sync.stores.mirror import Mirror
 from tests.conftest import RunningLake
-from tests.e2e.annotated import SITES, Annotated, free_port, running_annotated, serving
+from tests.e2e.annotated import SITES, Annotated, running_annotated, serving
+from tests.ports import free_port
 from tests.stac_schemas import check_alternates
 
 LOOKUPS: dict[str, Callable[[Settings], Lookup]] = {"mirror": FromMirror, "rucio": FromRucio}

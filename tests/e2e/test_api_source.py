@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import requests
 from stac_rucio_sync.errors import UsageError
 from stac_rucio_sync.model import ItemRead
 from stac_rucio_sync.sources import ReadOptions, open_source
+from tests.ports import free_port
 
 COUNT = 60
 
@@ -42,9 +42,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("api")
     items = folder / "items.ndjson"
     items.write_text("".join(json.dumps(_item(number)) + "\n" for number in range(COUNT)))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     program = Path(sys.executable).with_name("rustac")
     command = [str(program), "serve", str(items), "--create-collections", "--addr", url.removeprefix("http://")]

@@ -17,7 +17,8 @@ import psycopg
 import pytest
 
 from tests.conftest import RunningLake
-from tests.e2e.annotated import free_port, serving
+from tests.e2e.annotated import serving
+from tests.ports import free_port
 
 ITEMS = 40
 TIME_LIMIT = 200

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from astropy.io.votable import parse_single_table
 
 from tests.conftest import RunningLake
 from tests.e2e.archive import Archive
+from tests.ports import free_port
 
 pytestmark = pytest.mark.slow  # each command starts a process of its own, and some a server
 
@@ -95,9 +95,7 @@ def test_no_service_is_told_with_the_way_out() -> None:
 @contextmanager
 def own_server(lake: RunningLake, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """A server that a test may stop."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
         server = subprocess.Popen(
             [sys.executable, "-m", "stac_rucio_sync.cli", "--home", str(lake.home), "serve", "--port", str(port)],
@@ -155,9 +153,7 @@ def test_serve_needs_a_public_name_to_be_public(archive: Archive) -> None:
 
 
 def test_serve_without_a_database_names_the_way_out(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    done = command("--home", str(tmp_path), "serve", "--port", str(port))
+    done = command("--home", str(tmp_path), "serve", "--port", str(free_port()))
     assert done.returncode == 2
     assert "lake up" in done.stderr
 

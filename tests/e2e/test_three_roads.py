@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import re
-import socket
 import subprocess
 import sys
 import tarfile
@@ -26,6 +25,7 @@ from pystac.utils import make_absolute_href
 from stac_rucio_sync.settings import Settings
 from tests.conftest import RunningLake
 from tests.e2e.chosen.found import RucioView, Tables, ask_rucio, ask_tables, run_job, write_lines
+from tests.ports import free_port
 
 PER_COLLECTION = 3
 MOST_ASSETS = 12
@@ -153,8 +153,7 @@ def api_items(real_items: Path) -> list[dict[str, Any]]:
 @pytest.fixture
 def api(api_items: list[dict[str, Any]], tmp_path: Path) -> Iterator[str]:
     """A real STAC API server with the chosen items."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     program, items = Path(sys.executable).with_name("rustac"), write_lines(tmp_path / "served.ndjson", api_items)
     command = [str(program), "serve", str(items), "--create-collections", "--addr", address]
     with (tmp_path / "rustac.log").open("wb") as log:

@@ -27,10 +27,10 @@ from stac_rucio_sync.lake import Lake, running_settings, sites
 from stac_rucio_sync.lake import lake as lake_module
 from stac_rucio_sync.lake import ports as ports_module
 from stac_rucio_sync.lake.home import PORT_NAMES, cache_folder, default_home
-from stac_rucio_sync.lake.ports import choose_ports
 from stac_rucio_sync.settings import load_settings
 from tests.homes import session_home
 from tests.lake.rest import Account
+from tests.ports import free_port
 
 RUCIO = [sys.executable, str(Path(sys.executable).with_name("rucio"))]
 
@@ -244,7 +244,7 @@ def test_a_home_of_two_sites_comes_up_with_three(own_lake: Lake, monkeypatch: py
 
 
 def test_a_changed_port_is_the_rses_new_address(own_lake: Lake) -> None:
-    port = choose_ports({}, {})["vienna"]
+    port = free_port()
     own_lake.up(ports={"vienna": port})
     [http] = [
         protocol

@@ -8,6 +8,7 @@ import math
 import os
 import socket
 import stat
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -58,14 +59,13 @@ def test_the_mend_touches_nothing_else_in_the_packaged_script() -> None:
 
 
 def test_ports_are_kept_while_they_are_free() -> None:
-    first = choose_ports({}, {})
-    assert sorted(first) == sorted(PORT_NAMES)
-    assert len(set(first.values())) == len(first)
-    assert choose_ports(first, {}) == first
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", first["rucio"]))
-        taken.listen()
-        second = choose_ports(first, {})
+    with ExitStack() as held:
+        first = choose_ports({}, {}, held)
+        assert sorted(first) == sorted(PORT_NAMES)
+        assert len(set(first.values())) == len(first)
+        assert choose_ports(first, {}, held) == first
+        with socket.create_server(("127.0.0.1", first["rucio"])):
+            second = choose_ports(first, {}, held)
     assert second["rucio"] != first["rucio"]
     assert {name: port for name, port in second.items() if name != "rucio"} == {
         name: port for name, port in first.items() if name != "rucio"
@@ -73,11 +73,22 @@ def test_ports_are_kept_while_they_are_free() -> None:
 
 
 def test_fixed_ports_are_known_and_different() -> None:
-    with pytest.raises(UsageError, match="nonsense"):
-        choose_ports({}, {"nonsense": 1})
-    free = choose_ports({}, {})["rucio"]
-    with pytest.raises(UsageError, match="one port"):
-        choose_ports({}, {"rucio": free, "postgres": free})
+    with ExitStack() as held:
+        with pytest.raises(UsageError, match="nonsense"):
+            choose_ports({}, {"nonsense": 1}, held)
+        with pytest.raises(UsageError, match="one port"):
+            choose_ports({}, {"rucio": 7000, "postgres": 7000}, held)
+
+
+def test_ports_are_kept_from_others_until_the_servers_listen() -> None:
+    with ExitStack() as held:
+        port = choose_ports({}, {}, held)["rucio"]
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", port))
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
+        with socket.create_server(("127.0.0.1", port)):
+            socket.create_connection(("127.0.0.1", port)).close()
 
 
 def test_distances_are_great_circles() -> None:

@@ -25,7 +25,7 @@ from stac_rucio_sync.lake.home import server_user
 from stac_rucio_sync.model import Hashed
 from stac_rucio_sync.stores.rucio_protocols import StorageElement
 from tests.conftest import RunningLake
-from tests.e2e.annotated import free_port
+from tests.ports import free_port
 
 _APPLICATION = """
 from webdav import application as webdav

@@ -7,7 +7,6 @@ import json
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -23,6 +22,7 @@ from stac_rucio_sync.lake.cluster import Cluster, database_url
 from stac_rucio_sync.lake.environment import find_python
 from stac_rucio_sync.lake.home import DATABASE_ROLES, ServerUser, cache_folder, server_user
 from stac_rucio_sync.lake.processes import Processes
+from tests.ports import free_port
 
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 DATABASE = "pgstac"
@@ -111,7 +111,7 @@ def running(folder: Path) -> Iterator[PgstacServer]:
     processes = Processes(parts["run"], parts["log"], user)
     cluster = Cluster(parts["postgres"], user, processes)
     passwords = {f"role:{role}": secrets.token_urlsafe(16) for role in DATABASE_ROLES}
-    ports = _free_ports("postgres", "api")
+    ports = {"postgres": free_port(), "api": free_port()}
     server = PgstacServer(parts["server"], programs, processes, passwords, ports)
     try:
         cluster.start(ports["postgres"], passwords)
@@ -144,14 +144,3 @@ def _environment(user: ServerUser) -> Path:
 def _run(*command: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, umask=0o022, timeout=600)
     assert done.returncode == 0, f"{' '.join(command[:4])}:\n{done.stderr}"
-
-
-def _free_ports(*names: str) -> dict[str, int]:
-    probes = {name: socket.socket() for name in names}
-    try:
-        for probe in probes.values():
-            probe.bind(("127.0.0.1", 0))
-        return {name: int(probe.getsockname()[1]) for name, probe in probes.items()}
-    finally:
-        for probe in probes.values():
-            probe.close()

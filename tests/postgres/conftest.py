@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from stac_rucio_sync.lake.processes import Processes
 from stac_rucio_sync.stores.postgres import PostgresStore
 from stac_rucio_sync.stores.schema import apply_schema
 from tests.disk import spare_the_disk
+from tests.ports import free_port
 
 TEMPLATE = "template_lake"
 ROLES = ("postgres", "lake_ingest", "lake_reader", "lake_query", "lake_jobs")
@@ -64,9 +64,7 @@ class Database:
 
 
 def make_server() -> Iterator[Server]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     folder = Path(tempfile.mkdtemp(prefix="stac-rucio-sync-postgres-"))
     server = Server(folder, port)
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from stac_rucio_sync.lake.home import LakeHome, server_user
 from stac_rucio_sync.lake.processes import Processes
 from stac_rucio_sync.stores.postgres import PostgresStore
 from stac_rucio_sync.stores.schema import apply_schema
+from tests.ports import free_port
 from tests.postgres.conftest import Server, make_server
 from tests.postgres.examples import settled_item, wanted_item
 
@@ -104,9 +104,7 @@ class Pair:
 @contextmanager
 def running_pair() -> Iterator[Pair]:
     """A pair whose tables hold some items."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     for server in make_server():
         pair = Pair(server, port)
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import pytest
 import requests
 
 from stac_rucio_sync.stores.schema import apply_schema
+from tests.ports import free_port
 from tests.postgres.conftest import Database
 from tests.postgres.test_uws_queries import LONG, RUNNING, VOTABLE, count
 
@@ -46,9 +46,7 @@ def is_alive(pid: int) -> bool:
 @pytest.fixture
 def serve(database: Database, tmp_path: Path) -> Serving:
     apply_schema(database.admin_url)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     settings = tmp_path / "settings.toml"
     settings.write_text(
         f'[database]\nquery_url = "{database.query_url}"\njobs_url = "{database.jobs_url}"\n'

@@ -15,22 +15,13 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from stac_rucio_sync.stores.schema import apply_schema
+from tests.ports import free_port
 from tests.postgres.conftest import Database
 from tests.postgres.test_killed_server import processes_below, until
 
 QUERY = {"LANG": "ADQL", "QUERY": "SELECT table_name FROM tap_schema.tables", "FORMAT": "csv"}
 PLAIN = {"Accept-Encoding": "identity"}
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
-
-
-def free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 def scraped(port: int) -> Samples:
@@ -58,7 +49,7 @@ def answers(url: str) -> bool:
 
 def test_figures_and_logs_of_a_server_with_several_processes(database: Database, tmp_path: Path) -> None:
     apply_schema(database.admin_url)
-    port, figures = free_ports(2)
+    port, figures = free_port(), free_port()
     settings = tmp_path / "settings.toml"
     settings.write_text(
         f'[database]\nquery_url = "{database.query_url}"\njobs_url = "{database.jobs_url}"\n'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import threading
@@ -22,6 +21,7 @@ from datalink.service import check_links
 from obscore_tap.database import Database
 from obscore_tap.services import check_services
 from stac_rucio_sync.settings import load_settings
+from tests.ports import free_port
 from tests.postgres.pair import ITEMS, Pair, Side, running_pair
 from tests.postgres.test_killed_server import until
 from tests.postgres.test_uws_queries import LONG as ENDLESS
@@ -123,9 +123,7 @@ Serving = Callable[[], AbstractContextManager[str]]
 
 @pytest.fixture
 def settings_file(pair: Pair, tmp_path: Path) -> Path:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     path = tmp_path / "settings.toml"
     path.write_text(
         f'[database]\nquery_url = "{pair.url("lake_query")}"\njobs_url = "{pair.url("lake_jobs")}"\n'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from stac_rucio_sync.model import Did, UploadFate
 from stac_rucio_sync.stores import storage_failures
 from stac_rucio_sync.upload.work import send
 from tests.conftest import RunningLake
+from tests.ports import free_port
 from tests.rucio.uploading import ARCHIVE, RSE, Meeting, Uploading, Watched, uploading
 
 
@@ -103,12 +103,6 @@ def test_files_of_a_dataset_are_sent_in_parallel(alice: Uploading, dataset: Did)
 # ------------------------------------------------------------------------------------------------------- protocols
 
 
-def closed_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
-
-
 @pytest.fixture
 def rse_with(alice: Uploading, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Make an RSE on the lake's folder for uploads with some protocols to write by, in their order."""
@@ -117,7 +111,7 @@ def rse_with(alice: Uploading, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_where_a_protocol_is_down_the_next_one_is_taken(alice: Uploading, rse_with: Any) -> None:
-    rse = rse_with(("http", {"port": closed_port()}), ("file", {}))
+    rse = rse_with(("http", {"port": free_port()}), ("file", {}))
     alice.write(**{f"f{number}": bytes([number]) * 1000 for number in range(5)})
     job = alice.run(rse=rse)
     assert set(alice.told().values()) == {UploadFate.UPLOADED}
@@ -131,7 +125,7 @@ def test_where_a_protocol_is_down_the_next_one_is_taken(alice: Uploading, rse_wi
 
 
 def test_protocols_are_tried_strictly_in_their_order(alice: Uploading, rse_with: Any) -> None:
-    rse = rse_with(("file", {}), ("http", {"port": closed_port()}))
+    rse = rse_with(("file", {}), ("http", {"port": free_port()}))
     alice.write(a=b"1")
     alice.run(rse=rse)
     assert alice.told() == {"a": UploadFate.UPLOADED}
@@ -149,7 +143,7 @@ def test_webdav_takes_files_of_any_size_when_it_comes_first(alice: Uploading) ->
 def test_where_no_protocol_takes_a_file_nothing_of_it_stays_and_each_reason_is_told(
     alice: Uploading, rse_with: Any
 ) -> None:
-    rse = rse_with(("http", {"port": closed_port()}), ("file", {"prefix": "/proc/nowhere/"}))
+    rse = rse_with(("http", {"port": free_port()}), ("file", {"prefix": "/proc/nowhere/"}))
     alice.write(a=b"1")
     job = alice.run(rse=rse)
     assert alice.told() == {"a": UploadFate.FAILED}
@@ -161,7 +155,7 @@ def test_where_no_protocol_takes_a_file_nothing_of_it_stays_and_each_reason_is_t
 
 
 def test_a_storage_that_takes_nothing_ends_the_upload(alice: Uploading, rse_with: Any) -> None:
-    rse = rse_with(("http", {"port": closed_port()}))
+    rse = rse_with(("http", {"port": free_port()}))
     alice.write(**{f"f{number}": b"1" for number in range(25)})
     with pytest.raises(FatalError, match="took none of 10 files"):
         alice.run(rse=rse, batch_files=10)

@@ -23,6 +23,7 @@ from stac_rucio_sync.watch import Heard, Receiver, heard_in
 from stac_rucio_sync.watch import receiver as receiver_module
 from stac_rucio_sync.watch.events import LINE_BYTES, NoEventsError
 from stac_rucio_sync.watch.repeats import DELAYS, Repeats
+from tests.ports import free_port
 
 INDEX = b'{ "index":{ } }\n'
 
@@ -125,10 +126,7 @@ def listen() -> Iterator[Callable[..., str]]:
     started: list[Receiver] = []
 
     def start(hear: Hear, **fields: Any) -> str:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        receiver = Receiver(Watch(port=port, **fields), hear)
+        receiver = Receiver(Watch(port=free_port(), **fields), hear)
         receiver.start()
         started.append(receiver)
         return receiver.url
