@@ -27,7 +27,7 @@ def field_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Fi
     from where objects lie, and are left out.
     """
     links = _links(old), _links(new)
-    yield from _of_objects(_without(old, "links"), _without(new, "links"), "")
+    yield from _of_objects(_without_links(old), _without_links(new), "")
     yield from _of_links(*links)
 
 
@@ -91,5 +91,5 @@ def _of_links(old: _Links, new: _Links) -> Iterator[FieldChange]:
             yield from _of_objects(old[key][1], link, f"/links/{number}")
 
 
-def _without(stac: Mapping[str, Any], name: str) -> dict[str, Any]:
-    return {field: value for field, value in stac.items() if field != name}
+def _without_links(stac: Mapping[str, Any]) -> dict[str, Any]:
+    return {field: value for field, value in stac.items() if field != "links"}

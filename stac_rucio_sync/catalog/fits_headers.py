@@ -41,8 +41,6 @@ class Field(NamedTuple):
     """Of the circle around its corners, degrees."""
     pixels: tuple[int, int]
     """Along its celestial axes."""
-    pixel_scale: float
-    """Arc seconds."""
 
 
 class Picture(NamedTuple):
@@ -135,11 +133,10 @@ def field_of(picture: Picture) -> Field:
     ring = [(ra + (float(one.ra.deg) - ra + 180.0) % 360.0 - 180.0, float(one.dec.deg)) for one in sky[:-1]]
     area = sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(ring, [*ring[1:], ring[0]], strict=True))
     return Field(
-        tuple(ring if area > 0 else ring[::-1]),
-        (ra, float(centre.dec.deg)),
-        2 * radius,
-        (width, height),
-        scale * 3600.0,
+        ring=tuple(ring if area > 0 else ring[::-1]),
+        centre=(ra, float(centre.dec.deg)),
+        diameter=2 * radius,
+        pixels=(width, height),
     )
 
 

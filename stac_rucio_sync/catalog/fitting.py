@@ -91,7 +91,7 @@ class Fitting:
             # It is not there that this copy lies.
             fitted = [link for link in fitted if not _is_published_self(link)]
         if path in self.below_made:
-            fitted = self._upward(path) + [link for link in fitted if not _is(link, "root")]
+            fitted = self._upward(path) + [link for link in fitted if not _is_root_link(link)]
         return fitted
 
     def _upward(self, path: str) -> list[Any]:
@@ -132,8 +132,8 @@ class Fitting:
         return path if path is not None and (self.source / path).is_file() else None
 
 
-def _is(link: object, rel: str) -> bool:
-    return isinstance(link, dict) and link.get("rel") == rel
+def _is_root_link(link: object) -> bool:
+    return isinstance(link, dict) and link.get("rel") == "root"
 
 
 def _is_published_self(link: object) -> bool:

@@ -24,6 +24,8 @@ STOP_SECONDS = 15.0
 KILL_SECONDS = 5.0
 LONGEST_LOG_BYTES = 10_000_000
 POLL_SECONDS = 0.05
+_LAST_LINES = 12
+"""Of a log, in a message."""
 _STATE_FIELD, _SESSION_FIELD, _START_FIELD = 0, 3, 19  # of /proc/PID/stat, counted after the name in brackets
 
 
@@ -174,12 +176,12 @@ class Processes:
                 raise FatalError(f"{name} was not ready after {seconds:.0f} s. {self.last_lines(name)}")
             time.sleep(POLL_SECONDS)
 
-    def last_lines(self, name: str, count: int = 12) -> str:
+    def last_lines(self, name: str) -> str:
         """Return the end of a process's log, for a message."""
         log = self._log / f"{name}.log"
         if not log.exists():
             return f"It wrote no log ({log})."
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:]
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST_LINES:]
         return f"The end of {log}:\n" + "\n".join(lines)
 
     def stop(

@@ -101,10 +101,10 @@ def footprint(geometry: Mapping[str, Any] | None, bbox: Sequence[float] | None, 
     return made
 
 
-def polygon_footprint(vertices: Ring, frame: Frame = "sky") -> Footprint:
-    """Return the footprint of a polygon with great-circle edges, as STC-S and DALI have them."""
+def polygon_footprint(vertices: Ring) -> Footprint:
+    """Return the footprint of a polygon on the sky with great-circle edges, as STC-S and DALI have them."""
     ring, winding = rings.unwrapped(vertices)
-    return _of_ring(rings.densified(ring, winding, along_parallels=False), frame, [], None)
+    return _of_ring(rings.densified(ring, winding, along_parallels=False), "sky", [], None)
 
 
 def circle_footprint(lon: float, lat: float, radius: float, frame: Frame = "sky") -> Footprint:

@@ -79,9 +79,9 @@ def science_kilobytes(files: Iterable[File], science: frozenset[str]) -> int | N
 def facility(properties: Mapping[str, Any]) -> str | None:
     """Return what carried the instrument: the platform, else the mission, else the constellation."""
     return (
-        text_or_list(properties.get("platform"), ",")
-        or text_or_list(properties.get("mission"), ",")
-        or text_or_list(properties.get("constellation"), ",")
+        text_or_list(properties.get("platform"))
+        or text_or_list(properties.get("mission"))
+        or text_or_list(properties.get("constellation"))
     )
 
 
@@ -116,7 +116,7 @@ def _description(item: Item, observed: Observed, settings: Settings) -> dict[str
         "obs_title": clean(properties.get("title")),
         "target_name": _target_name(item, observed, settings),
         "facility_name": facility(properties),
-        "instrument_name": text_or_list(properties.get("instruments"), ","),
+        "instrument_name": text_or_list(properties.get("instruments")),
         "bib_reference": f"https://doi.org/{item_doi}" if item_doi else reference(item),
         "obs_release_date": release_date(properties),
     }

@@ -169,10 +169,10 @@ def _is_image(asset: Asset) -> bool:
     return any(field.startswith(_IMAGE_FIELDS) for field in asset.stac)
 
 
-def text_or_list(value: object, separator: str) -> str | None:
-    """Return a text, or the texts of a list with a separator between them; None where there is none."""
+def text_or_list(value: object) -> str | None:
+    """Return a text, or the texts of a list with commas between them; None where there is none."""
     if isinstance(value, list):
-        return separator.join(filter(None, map(clean, value))) or None
+        return ",".join(filter(None, map(clean, value))) or None
     return clean(value)
 
 
