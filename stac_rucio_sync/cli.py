@@ -1,7 +1,7 @@
 """The command line: ``stac-rucio-sync COMMAND``.
 
 stdout is the result, stderr is talk. Exit codes: 0 all done, 1 some items failed or went to quarantine, 2 the command
-or the settings are wrong, 3 fatal, 130 stopped by Ctrl-C.
+or the settings are wrong, 3 fatal, 130 stopped by Ctrl-C. They tell of the work, whoever reads what it says.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from traceback import format_exc
-from typing import Final
+from typing import Final, NoReturn
 
 import click
 
 from stac_rucio_sync import __version__
 from stac_rucio_sync.commands.lazy import LazyGroup, Place, imported
 from stac_rucio_sync.commands.stopping import leave_stopped
+from stac_rucio_sync.commands.streams import read_or_not
 from stac_rucio_sync.errors import SyncError, UsageError
 from stac_rucio_sync.logs import are_json
 
@@ -160,6 +161,11 @@ def cli(context: click.Context, settings_file: Path | None, lake_home: Path | No
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
+    with read_or_not():
+        _run(arguments)
+
+
+def _run(arguments: list[str] | None) -> NoReturn:
     begun = monotonic()
     try:
         code = cli.main(arguments, prog_name="stac-rucio-sync", standalone_mode=False)

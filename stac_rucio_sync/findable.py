@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from stac_rucio_sync.catalog.fates import IngestReport, ProductFate
 from stac_rucio_sync.catalog.index import ObjectKey
-from stac_rucio_sync.catalog.ingest import Ingest, IngestReport, ProductFate
+from stac_rucio_sync.catalog.ingest import Ingest
 from stac_rucio_sync.catalog.processors import Processing, Processor, processor
 from stac_rucio_sync.catalog.repository import Repository
 from stac_rucio_sync.catalog.transaction import new_collection, transaction

@@ -59,6 +59,7 @@ class GitObjects:
         self._place = place
         self._can_pack = True
         self.at_hand = AtHand()
+        self.warnings: list[str] = []
 
     @classmethod
     def create(cls, place: Path) -> GitObjects:
@@ -158,7 +159,8 @@ class GitObjects:
             pack_if_many(self._place)
         except (FatalError, OSError) as error:
             self._can_pack = False  # the next who opens the repository tries again
-            LOG.warning("the commits stand, but their objects stay as many files as they are: %s", error)
+            self.warnings.append(f"the commits stand, but their objects stay as many files as they are: {error}")
+            LOG.warning("%s", self.warnings[-1])
 
     def close(self) -> None:
         """Give back what is held open."""

@@ -6,6 +6,7 @@ nothing. The number of a commit counts from 1.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -14,12 +15,13 @@ from typing import Any, NamedTuple
 import orjson
 
 from stac_rucio_sync.catalog.fields import equal
-from stac_rucio_sync.catalog.index_file import INDEX, MEMORY, opened, with_tables
+from stac_rucio_sync.catalog.index_file import INDEX, instead, is_denied, opened
 from stac_rucio_sync.catalog.objects import Commit, MissingObjectError, Objects
 from stac_rucio_sync.catalog.paths import is_hidden, item_beside
 from stac_rucio_sync.catalog.trees import ChangedPath, Tree, differences
-from stac_rucio_sync.errors import FatalError
 from stac_rucio_sync.model.links import STRUCTURAL_RELATIONS
+
+LOG = logging.getLogger(__name__)
 
 PAGE = "stac_rucio_sync:page"
 """Marks a catalogue that only divides a long list of links: it is none of the objects that people ask for."""
@@ -67,21 +69,23 @@ class HistoryIndex:
     def catch_up(self) -> None:
         """Take in the commits that are not in the index yet.
 
-        Raises
-        ------
-        FatalError
-            The file of the index is damaged.
+        Where its file cannot be written or is damaged, one in memory takes its place, and the next who opens the
+        repository makes the file again: whatever becomes of it, the commits stand.
         """
         try:
             self._catch_up()
-        except sqlite3.OperationalError:
+        except sqlite3.DatabaseError as error:
             if self._is_in_memory:
                 raise
-            self._connection.close()
-            self._connection = with_tables(MEMORY)  # who may not write here makes an index of one's own
+            if not is_denied(error):
+                self._warn(error)
+            self._connection = instead(self._connection, self._file, error)
             self._catch_up()
-        except sqlite3.DatabaseError as error:
-            raise FatalError(f"{self._file} is damaged ({error}): remove it, and it is made again") from error
+
+    def _warn(self, error: sqlite3.DatabaseError) -> None:
+        sentence = f"the commits stand, but their index {self._file} cannot be kept ({error}): it is made again later"
+        self._objects.warnings.append(sentence)
+        LOG.warning("%s", sentence)
 
     @property
     def _is_in_memory(self) -> bool:
@@ -110,7 +114,8 @@ class HistoryIndex:
                 self._take_in(number, commit)
             self._connection.execute("COMMIT")
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            if self._connection.in_transaction:  # else SQLite has rolled back itself
+                self._connection.execute("ROLLBACK")
             raise
 
     def latest(self) -> int:

@@ -6,16 +6,16 @@ whole or leaves no trace.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 
 from stac_rucio_sync.catalog.asset_files import checked_mode, gathered
+from stac_rucio_sync.catalog.fates import BAD, IngestReport, ProductFate
 from stac_rucio_sync.catalog.grafting import graft
 from stac_rucio_sync.catalog.index import ObjectKey, key_of
 from stac_rucio_sync.catalog.processors import Processor
@@ -26,50 +26,6 @@ from stac_rucio_sync.catalog.transaction import Transaction, transaction
 from stac_rucio_sync.catalog.uploaded_assets import Lookup
 from stac_rucio_sync.errors import ItemError, SyncError, UsageError
 from stac_rucio_sync.parts import in_parts
-
-NAMED = 1000
-"""Failures that a report names; all are counted."""
-_BAD = ("failed", "withdrawn")
-
-
-@dataclass(frozen=True, slots=True)
-class ProductFate:
-    """What became of one product."""
-
-    source: str
-    id: str | None
-    """None: it could not even be told what it is."""
-    fate: str
-    """``added``, ``modified``, ``unchanged``, ``removed``, ``failed``; ``withdrawn``: it was in one commit with
-    another that failed."""
-    path: str | None = None
-    """Of its object in the catalogue."""
-    commit: int | None = None
-    """The number of the commit that it came with."""
-    reason: str | None = None
-    remarks: tuple[str, ...] = ()
-
-
-@dataclass(slots=True)
-class IngestReport:
-    """What became of all."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    """Products by fate."""
-    failures: list[ProductFate] = field(default_factory=list)
-    """The first that failed."""
-    commits: int = 0
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether nothing failed."""
-        return not any(self.counts[fate] for fate in _BAD)
-
-    def take(self, fate: ProductFate) -> None:
-        """Count a product."""
-        self.counts[fate.fate] += 1
-        if fate.fate in _BAD and len(self.failures) < NAMED:
-            self.failures.append(fate)
 
 
 class _Processed(NamedTuple):
@@ -148,28 +104,36 @@ class Ingest:
         self._message = message
         self._author = author
         self._wait = wait
-        self._on_fate = on_fate
-        self._report = IngestReport()
+        self.on_fate = on_fate
+        self.report = IngestReport()
         self._sources: dict[str, str] = {}
 
     def run(self, sources: Iterable[str]) -> IngestReport:
         """Take in all products of some sources.
+
+        Returns
+        -------
+        IngestReport
+            The same object as ``self.report``, which stays right when the run ends early by an exception.
 
         Raises
         ------
         TransientError
             Another writer goes on for too long.
         """
-        self._report = IngestReport()
+        self.report = IngestReport()
         self._sources = {}
-        if self._one_commit:
-            self._run_together(sources)
-        else:
-            for batch in in_parts(self._discovered(sources), self._together):
-                with ExitStack() as released:
-                    entered = [released.enter_context(self._processed(one)) for one in batch]
-                    self._run_batch([processed for processed in entered if processed is not None])
-        return self._report
+        try:
+            if self._one_commit:
+                self._run_together(sources)
+            else:
+                for batch in in_parts(self._discovered(sources), self._together):
+                    with ExitStack() as released:
+                        entered = [released.enter_context(self._processed(one)) for one in batch]
+                        self._run_batch([processed for processed in entered if processed is not None])
+        finally:
+            self.report.warnings = list(self._repository.warnings)
+        return self.report
 
     # ------------------------------------------------------------------------------------------------ some by some
 
@@ -182,7 +146,7 @@ class Ingest:
         try:
             with self._transaction() as changes:
                 fates = [self._fate_of(changes, processed) for processed in batch]
-                put = [fate for fate in fates if fate.fate not in _BAD]
+                put = [fate for fate in fates if fate.fate not in BAD]
                 if put:
                     number = self._commit(changes, f"Ingest {_named(put)}")
         except (ItemError, UsageError) as error:
@@ -192,7 +156,7 @@ class Ingest:
                 self._run_batch([processed])
             return
         for fate in fates:
-            self._tell(fate if fate.fate in _BAD else replace(fate, commit=number))
+            self._tell(fate if fate.fate in BAD else replace(fate, commit=number))
 
     def _fate_of(self, changes: Transaction, processed: _Processed) -> ProductFate:
         """Put a product; what it raises has left something in the draft."""
@@ -217,11 +181,11 @@ class Ingest:
                     except (ItemError, UsageError) as error:
                         # What it has left in the draft goes with all the rest; others may tell of failures, too.
                         fate = ProductFate(product_source, processed.id, "failed", reason=str(error))
-                    if fate.fate in _BAD:
+                    if fate.fate in BAD:
                         self._tell(fate)
                     else:
                         done.append(fate)
-            has_failed = not self._report.is_clean
+            has_failed = not self.report.is_clean
             if not has_failed:
                 number = self._commit(changes, f"Ingest {_named(done)}")
         for fate in done:
@@ -347,13 +311,13 @@ class Ingest:
         commit = changes.commit(self._message or message)
         if commit is None:
             return None
-        self._report.commits += 1
+        self.report.commits += 1
         return self._repository.number(commit)
 
     def _tell(self, fate: ProductFate) -> None:
-        self._report.take(fate)
-        if self._on_fate is not None:
-            self._on_fate(fate)
+        self.report.take(fate)
+        if self.on_fate is not None:
+            self.on_fate(fate)
 
 
 def _named(products: Sequence[ProductFate]) -> str:

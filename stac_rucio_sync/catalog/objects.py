@@ -88,6 +88,9 @@ class Writing(Protocol):
 class Objects(Protocol):
     """The versions of one repository. Reading needs no lock and is never blocked."""
 
+    warnings: list[str]
+    """What went wrong with it although the commits stand, since it was opened."""
+
     @property
     def place(self) -> Path:
         """The folder of the repository, where its lock and its index lie, too."""

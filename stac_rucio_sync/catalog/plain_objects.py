@@ -56,6 +56,7 @@ class PlainObjects:
             raise FatalError(f"{place} is no catalogue repository")
         self._place = place
         self.at_hand = AtHand()
+        self.warnings: list[str] = []
 
     @classmethod
     def create(cls, place: Path) -> PlainObjects:

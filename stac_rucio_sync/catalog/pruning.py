@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 
 from stac_rucio_sync.catalog.exporting import write_files
-from stac_rucio_sync.catalog.ingest import IngestReport, ProductFate
+from stac_rucio_sync.catalog.fates import IngestReport, ProductFate
 from stac_rucio_sync.catalog.objects import Entry
 from stac_rucio_sync.catalog.pages import json_file
 from stac_rucio_sync.catalog.paths import folder_of, has_own_folder, joined, path_name, path_of_href
@@ -53,11 +53,16 @@ class Prune:
         self._message = message
         self._author = author
         self._wait = wait
-        self._on_fate = on_fate
-        self._report = IngestReport()
+        self.on_fate = on_fate
+        self.report = IngestReport()
 
     def run(self, ids: Iterable[str]) -> IngestReport:
         """Take out the objects that are named by ids, ``collection/id`` or paths.
+
+        Returns
+        -------
+        IngestReport
+            The same object as ``self.report``, which stays right when the run ends early by an exception.
 
         Raises
         ------
@@ -66,11 +71,14 @@ class Prune:
         FatalError
             What is taken out cannot be written.
         """
-        self._report = IngestReport()
+        self.report = IngestReport()
         named = list(dict.fromkeys(ids))
-        for group in [named] if self._one_commit else [[one] for one in named]:
-            self._run(group)
-        return self._report
+        try:
+            for group in [named] if self._one_commit else [[one] for one in named]:
+                self._run(group)
+        finally:
+            self.report.warnings = list(self._repository.warnings)
+        return self.report
 
     def _run(self, ids: list[str]) -> None:
         gone: list[ProductFate] = []
@@ -114,13 +122,13 @@ class Prune:
         commit = changes.commit(self._message or f"Prune {ids[0] if len(ids) == 1 else f'{len(ids)} objects'}")
         if commit is None:
             return None
-        self._report.commits += 1
+        self.report.commits += 1
         return self._repository.number(commit)
 
     def _tell(self, fate: ProductFate) -> None:
-        self._report.take(fate)
-        if self._on_fate is not None:
-            self._on_fate(fate)
+        self.report.take(fate)
+        if self.on_fate is not None:
+            self.on_fate(fate)
 
 
 def extract(version: Version, located: Located, folder: Path) -> tuple[str, ...]:

@@ -172,6 +172,11 @@ class Repository:
         return next(name for name, kind in BACKENDS.items() if isinstance(self.objects, kind))
 
     @property
+    def warnings(self) -> list[str]:
+        """What went wrong although the commits stand, since it was opened: packing, the index of its history."""
+        return self.objects.warnings
+
+    @property
     def index(self) -> HistoryIndex:
         """The index of its history, opened when it is needed."""
         if self._index is None:

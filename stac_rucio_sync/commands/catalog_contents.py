@@ -79,10 +79,11 @@ def move(identifiers: tuple[str, ...], *, parent: str, place: Path, committing: 
                 moved.append({"id": located.key.id, "old_path": located.path, "path": path})
         said = message or f"Move {numbered(len(moved), 'item')} to {home.key.id}"
         commit = None if dry_run else changes.commit(said)
-        if as_json:
-            made = None if commit is None else commit_as_json(repository.number(commit), commit)
-            click.echo(orjson.dumps({"dry_run": dry_run, "moved": moved, "commit": made}))
-            return
+        made = None if commit is None else commit_as_json(repository.number(commit), commit)
+    if as_json:
+        told = {"dry_run": dry_run, "moved": moved, "commit": made, "warnings": repository.warnings}
+        click.echo(orjson.dumps(told))
+        return
     for one in moved:
         click.echo(f"> {one['old_path']} → {one['path']}")
     click.echo(f"{numbered(len(moved), 'item')} {'would be moved' if dry_run else 'moved'}", err=True)

@@ -162,7 +162,8 @@ def rollback(ref: str, *, place: Path, committing: Committing, as_json: bool) ->
         counts = {} if commit is None else repository.index.counts_of(repository.number(commit))
         if as_json:
             made = None if commit is None else commit_as_json(repository.number(commit), commit)
-            click.echo(orjson.dumps({"dry_run": False, "commit": made, "changes": counts}))
+            said = {"dry_run": False, "commit": made, "changes": counts, "warnings": repository.warnings}
+            click.echo(orjson.dumps(said))
         elif commit is None:
             click.echo(f"nothing to do: the catalogue holds what commit {target.number} held")
         else:

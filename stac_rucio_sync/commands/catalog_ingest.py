@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +13,8 @@ import click
 import orjson
 from rich.console import Console
 
-from stac_rucio_sync.catalog.ingest import Ingest, IngestReport, ProductFate
+from stac_rucio_sync.catalog.fates import IngestReport, ProductFate
+from stac_rucio_sync.catalog.ingest import Ingest
 from stac_rucio_sync.catalog.processors import processor, processors
 from stac_rucio_sync.catalog.pruning import Prune
 from stac_rucio_sync.catalog.repository import Repository
@@ -68,19 +69,9 @@ def ingest(
       stac-rucio-sync catalog ingest -C survey /data/catalog.json --one-commit -m "The old catalogue"
     """
     message, author, dry_run, wait = committing
-    with Repository(place) as repository, stoppable(), _fates(as_json=as_json) as tell:
-        job = Ingest(
-            repository,
-            processor(name),
-            message=message,
-            author=author,
-            dry_run=dry_run,
-            wait=wait,
-            on_fate=tell,
-            **options,
-        )
-        report = job.run(sources)
-    _finish(report, dry_run=dry_run, as_json=as_json)
+    with Repository(place) as repository:
+        job = Ingest(repository, processor(name), message=message, author=author, dry_run=dry_run, wait=wait, **options)
+        _run(job, sources, dry_run=dry_run, as_json=as_json)
 
 
 @click.command()
@@ -113,7 +104,7 @@ def prune(
       stac-rucio-sync catalog prune -C survey old_fields --extract taken-out
     """
     message, author, dry_run, wait = committing
-    with Repository(place) as repository, stoppable(), _fates(as_json=as_json) as tell:
+    with Repository(place) as repository:
         job = Prune(
             repository,
             extract=extract,
@@ -122,10 +113,8 @@ def prune(
             author=author,
             dry_run=dry_run,
             wait=wait,
-            on_fate=tell,
         )
-        report = job.run(identifiers)
-    _finish(report, dry_run=dry_run, as_json=as_json)
+        _run(job, identifiers, dry_run=dry_run, as_json=as_json)
 
 
 @click.command("show-processors")
@@ -143,6 +132,22 @@ def show_processors(as_json: bool) -> None:
         else:
             problem = f"  cannot be used: {printable(one.problem)}" if one.problem else ""
             click.echo(f"{one.name:16}{one.version or '?':12}{one.origin}{problem}")
+
+
+def _run(job: Ingest | Prune, asked: Sequence[str], *, dry_run: bool, as_json: bool) -> None:
+    """Run a job, and print its closing counts also when it ends early."""
+    error: BaseException | None = None
+    with stoppable():
+        with _fates(as_json=as_json) as job.on_fate:
+            try:
+                job.run(asked)
+            except BaseException as raised:  # noqa: BLE001 - whatever it is, it is raised again below the report
+                error = raised
+        _tell(job.report, error, dry_run=dry_run, as_json=as_json)
+        if error is not None:
+            raise error
+    if not job.report.is_clean:
+        sys.exit(EXIT_SOME_FAILED)
 
 
 @contextmanager
@@ -173,13 +178,12 @@ def _lines(fate: ProductFate) -> list[str]:
     ]
 
 
-def _finish(report: IngestReport, *, dry_run: bool, as_json: bool) -> None:
+def _tell(report: IngestReport, error: BaseException | None, *, dry_run: bool, as_json: bool) -> None:
     if as_json:
         said = {"dry_run": dry_run, "counts": dict(report.counts), "commits": report.commits}
+        said |= {"warnings": report.warnings} | ({"error": str(error) or "stopped"} if error else {})
         click.echo(orjson.dumps({"report": said}))
     else:
         counts = ", ".join(f"{report.counts[fate]} {fate}" for fate in _SIGNS if report.counts[fate])
         would = "would be, " if dry_run else ""
         click.echo(f"{would}{counts or 'no products'}; {numbered(report.commits, 'commit')}", err=True)
-    if not report.is_clean:
-        sys.exit(EXIT_SOME_FAILED)

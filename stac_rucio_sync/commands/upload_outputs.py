@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 import click
 from rich.console import Console
 
-from stac_rucio_sync.catalog.ingest import IngestReport, ProductFate
+from stac_rucio_sync.catalog.fates import IngestReport, ProductFate
 from stac_rucio_sync.commands.screen import bar, progress_bar, summary
 from stac_rucio_sync.errors import UsageError
 from stac_rucio_sync.findable import Findable
@@ -136,6 +136,7 @@ class UploadOutputs:
             said["catalog"] = {
                 "counts": dict(self._ingested.counts),
                 "commits": self._ingested.commits,
+                "warnings": self._ingested.warnings,
                 "failures": [
                     {"source": fate.source, "id": fate.id, "reason": fate.reason} for fate in self._ingested.failures
                 ],

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 
 import click
@@ -93,8 +92,8 @@ class _Teller:
     def tell(self, look: Look) -> None:
         """Tell what one look found; of one that found nothing, nothing."""
         news = look.changes.any or look.rses or look.described or look.links or look.failed or look.why == "rebuild"
-        if self._as_json and (self._always or news) and not _write(orjson.dumps(look.as_json())):
-            self.say("nobody reads what is told on stdout any more; the mirror is kept all the same")
+        if self._as_json and (self._always or news):
+            _write(orjson.dumps(look.as_json()))
         if look.failed:
             self.say(f"{look.why}: {look.failed}")
         elif self._failing and look.why != "events":
@@ -105,18 +104,10 @@ class _Teller:
             self._failing = bool(look.failed)
 
 
-def _write(line: str | bytes, *, err: bool = False) -> bool:
-    """Write a line; return False when this finds that nobody reads the stream any more."""
-    try:
+def _write(line: str | bytes, *, err: bool = False) -> None:
+    """Write a line; where there is no room now, there may be for the next one."""
+    with suppress(OSError):
         click.echo(line, err=err)
-    except BrokenPipeError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, (sys.stderr if err else sys.stdout).fileno())  # where what is left of the line goes, too
-        os.close(nowhere)
-        return False
-    except OSError:
-        return True  # no room now; there may be for the next line
-    return True
 
 
 def _summary(look: Look) -> str:

@@ -160,7 +160,8 @@ def test_items_are_moved_all_or_none(run: Run, survey: Path) -> None:
     with Repository(survey) as repository:
         assert repository.head().find_one("a").path == done["moved"][0]["path"]
         assert done["moved"][0]["path"].startswith("old/items/")
-    assert lines(run("move", "a", "--parent", "old", "--json")) == [{"dry_run": False, "moved": [], "commit": None}]
+    nothing = {"dry_run": False, "moved": [], "commit": None, "warnings": []}
+    assert lines(run("move", "a", "--parent", "old", "--json")) == [nothing]
 
 
 def test_backup_and_restore(run: Run, tmp_path: Path) -> None:
@@ -196,7 +197,7 @@ def test_ingest_tells_the_fate_of_each_product(run: Run, sources: Path, survey: 
     (failed,) = (one for one in fates if one["fate"] == "failed")
     assert failed["source"] == paths[0]
     assert failed["reason"]
-    assert end == {"report": {"dry_run": False, "counts": {"added": 2, "failed": 1}, "commits": 2}}
+    assert end == {"report": {"dry_run": False, "counts": {"added": 2, "failed": 1}, "commits": 2, "warnings": []}}
     with Repository(survey) as repository:
         assert repository.head().number == 5
     again = run("ingest", *paths[1:], "-m", "Nothing new")

@@ -15,7 +15,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from stac_rucio_sync.catalog.ingest import Ingest, IngestReport, ProductFate
+from stac_rucio_sync.catalog.fates import IngestReport, ProductFate
+from stac_rucio_sync.catalog.ingest import Ingest
 from stac_rucio_sync.catalog.processors import processor, processors
 from stac_rucio_sync.catalog.pruning import Prune
 from stac_rucio_sync.catalog.repository import Repository

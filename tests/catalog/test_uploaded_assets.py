@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from stac_rucio_sync.catalog.ingest import Ingest, ProductFate
+from stac_rucio_sync.catalog.fates import ProductFate
+from stac_rucio_sync.catalog.ingest import Ingest
 from stac_rucio_sync.catalog.processors import processor
 from stac_rucio_sync.catalog.repository import Repository
 from stac_rucio_sync.errors import UsageError
