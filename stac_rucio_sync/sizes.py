@@ -32,6 +32,8 @@ THREADS = 32
 """Requests under way at most, whatever the number of hosts."""
 CACHED = 50_000
 """Answers kept for the run."""
+PATIENCE = Patience(attempts=3, read=30.0, away=60.0)
+"""How origins are asked: one that is started again during a run is waited for, one that never was there is not."""
 _CHUNK = 2**20
 _PLAIN = {"Accept-Encoding": "identity"}
 _TOTAL = re.compile(r"bytes (?:\d+-\d+|\*)/(\d+)")
@@ -104,9 +106,7 @@ class Sizer:
         executor: Executor | None = None,
     ) -> None:
         self._per_host = per_host
-        self._manner = Manner(
-            mode, per_host, allow_private, seconds, patience or Patience(attempts=3, read=30.0), uuid.uuid4().hex
-        )
+        self._manner = Manner(mode, per_host, allow_private, seconds, patience or PATIENCE, uuid.uuid4().hex)
         self._http = self._manner.edge()
         self._executor = executor
         self._places: dict[str, threading.BoundedSemaphore] = {}
@@ -142,6 +142,7 @@ class Sizer:
             except BaseException:
                 for queue in queues.values():
                     queue.clear()
+                self._http.hurry()
                 raise
         return (
             {href: answer for href, answer in answers.items() if isinstance(answer, Measured)},
@@ -150,7 +151,8 @@ class Sizer:
         )
 
     def close(self) -> None:
-        """Close idle connections."""
+        """Close idle connections; nobody who still asks waits any longer than for an answer."""
+        self._http.hurry()
         self._http.close()
 
     # ----------------------------------------------------------------------------------------------------- queues

@@ -45,7 +45,7 @@ class ReadOptions:
     """The collection of items that name none."""
     allow_private: bool = False
     """Whether a public source may lead to private addresses."""
-    patience: Patience = field(default_factory=Patience)
+    patience: Patience = field(default_factory=lambda: Patience(away=60.0))
 
 
 @dataclass(slots=True)

@@ -3,12 +3,14 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
 from stac_rucio_sync.addresses import is_private_address, leads_inside, public_url, without_login
 from stac_rucio_sync.errors import TransientError
 from stac_rucio_sync.http import STRIKES, Http, Patience, RefusedAnswer
+from stac_rucio_sync.http.servers import Servers
 from tests.unit.loopback import Answer, Asked, as_json, serving
 
 HASTY = Patience(attempts=3, backoff=0.01, connect=2.0, read=0.5)
@@ -62,7 +64,7 @@ def test_a_dropped_connection_is_read_again_from_its_start(http: Http) -> None:
 
 
 def test_retry_after_is_waited_for_within_reason(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stac_rucio_sync.http.MAX_WAIT", 0.2)
+    monkeypatch.setattr("stac_rucio_sync.http.edge.MAX_WAIT", 0.2)
     with serving(_in_turn(Answer(429, headers={"Retry-After": "3600"}), as_json({}))) as server:
         begun = time.monotonic()
         http.json(server.url)
@@ -77,6 +79,74 @@ def test_a_server_that_is_gone_is_given_up_after_some_requests(http: Http) -> No
                 http.json(server.url)
         http.close()
     assert len(server.asked) == STRIKES * HASTY.attempts
+
+
+WAITING = Patience(attempts=3, backoff=0.001, connect=2.0, read=0.5, away=60.0)
+
+
+def test_a_server_that_is_started_again_is_waited_for() -> None:
+    http = Http(allow_private=True, patience=WAITING)
+    away = [Answer(503)] * 8
+    with serving(_in_turn(as_json({}), *away, as_json({"back": 1}))) as server:
+        http.json(server.url)
+        assert http.json(server.url) == {"back": 1}
+        http.close()
+
+
+@pytest.mark.parametrize("answers", [[Answer(503)], [as_json({}), Answer(500)]])
+def test_one_that_never_was_there_and_one_that_fails_with_what_is_asked_are_not(answers: list[Answer]) -> None:
+    http = Http(allow_private=True, patience=WAITING)
+    with serving(_in_turn(*answers)) as server:
+        for _ in answers[1:]:
+            http.json(server.url)
+        with pytest.raises(TransientError):
+            http.json(server.url)
+        http.close()
+    assert len(server.asked) == len(answers) - 1 + WAITING.attempts
+
+
+def test_a_server_that_answers_others_meanwhile_is_not_away() -> None:
+    http = Http(allow_private=True, patience=WAITING)
+
+    def answer(asked: Asked) -> Answer:
+        if asked.path == "/bad":
+            http.json(server.url + "/good")
+            return Answer(503)
+        return as_json({})
+
+    with serving(answer) as server:
+        http.json(server.url + "/good")
+        with pytest.raises(TransientError):
+            http.json(server.url + "/bad")
+        http.close()
+    assert server.paths().count("GET /bad") == WAITING.attempts
+
+
+def test_waiting_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("stac_rucio_sync.http.servers.time", SimpleNamespace(monotonic=lambda: now))
+    servers = Servers()
+    servers.answered("there")
+    now = 200.0
+    servers.away("there")
+    now = 259.0
+    assert servers.worth_waiting("there", 200.0, 60.0)
+    now = 261.0
+    assert not servers.worth_waiting("there", 200.0, 60.0)
+    servers.answered("there")
+    servers.away("there")
+    assert servers.worth_waiting("there", 262.0, 60.0)
+
+
+def test_nobody_is_waited_for_when_the_run_ends() -> None:
+    http = Http(allow_private=True, patience=WAITING)
+    with serving(_in_turn(as_json({}), Answer(503))) as server:
+        http.json(server.url)
+        http.hurry()
+        with pytest.raises(TransientError):
+            http.json(server.url)
+        http.close()
+    assert len(server.asked) == 1 + WAITING.attempts
 
 
 def test_what_is_not_json_names_the_url_without_its_secrets(http: Http) -> None:
