@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -79,6 +80,47 @@ print(*sys.modules, file=sys.stderr)
     imported = set(done.stderr.split())
     assert "stac_rucio_sync.cli" in imported
     assert not imported & ({place.module for place in COMMANDS.values()} | {"pydantic", "sqlalchemy", "rucio", "rich"})
+
+
+PAGES = sorted([*DOCS.rglob("*.md"), *DOCS.parent.glob("*.md")])
+_SHOWN = re.compile(r"^ *(?:\$ )?stac-rucio-sync ([^\n|&>#;`]+)", re.MULTILINE)
+
+
+def fault_of(words: list[str]) -> str | None:
+    """Say what is wrong with the words of a command line; None: nothing."""
+    command: click.Command = cli
+    rest = iter(words)
+    for word in rest:
+        if word == "--":
+            return None
+        if word.startswith("-"):
+            flag, equals, _ = word.partition("=")
+            options = (one for one in command.get_params(click.Context(command)) if isinstance(one, click.Option))
+            option = next((one for one in options if flag in (*one.opts, *one.secondary_opts)), None)
+            if option is None:
+                return f"{command.name} has no option {flag}"
+            if not equals and not option.is_flag and not option.count:
+                next(rest, None)
+        elif isinstance(command, click.Group):
+            sub = command.get_command(click.Context(command), word)
+            if sub is None:
+                return f"there is no command {word}"
+            command = sub
+    return None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(DOCS.parent)))
+def test_the_commands_that_a_page_shows_exist(page: Path) -> None:
+    blocks = "".join(page.read_text().replace("\\\n", " ").split("```")[1::2])
+    for line in _SHOWN.findall(blocks):
+        assert fault_of(shlex.split(line)) is None, f"stac-rucio-sync {line}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(DOCS.parent)))
+def test_the_targets_that_a_page_shows_exist(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (DOCS.parent / "Makefile").read_text(), re.MULTILINE))
+    for shown in re.findall(r"`make ([a-z-]+)`|^ *(?:\$ )?make ([a-z-]+) *(?:#.*)?$", page.read_text(), re.MULTILINE):
+        assert "".join(shown) in targets
 
 
 def test_the_options_that_the_page_on_sources_names_exist() -> None:
