@@ -131,14 +131,19 @@ def _run(settings: Settings, expressions: Iterable[str], options: dict[str, Any]
         except (SyncError, KeyboardInterrupt) as raised:
             error = raised
     for report in audited:
-        if as_json:
-            told = {"error": str(error) or "stopped"} if error else {}
-            click.echo(orjson.dumps(report.as_json() | told))
-        else:
-            talk.print(report.summary(), markup=False, highlight=False, soft_wrap=True)
+        _tell(report, talk, error, as_json=as_json)
     if error is not None:
         raise error
     return audited
+
+
+def _tell(report: RseReport, talk: Console, error: BaseException | None, *, as_json: bool) -> None:
+    """Print a report; how the audit ended early belongs to it."""
+    if as_json:
+        ended = {"error": str(error) or "stopped"} if error else {}
+        click.echo(orjson.dumps(report.as_json() | ended))
+    else:
+        talk.print(report.summary(), markup=False, highlight=False, soft_wrap=True)
 
 
 def _dumps(named: Iterable[str], rses: list[str]) -> dict[str, Path]:

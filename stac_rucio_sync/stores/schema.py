@@ -101,21 +101,24 @@ def apply_schema(
             for at, text in files.items():
                 connection.execute(sql.SQL(text))
                 done.append(f"{at}: {_record(connection, at, text, before)}")
-        except psycopg.errors.InsufficientPrivilege as error:
-            raise UsageError(
-                f"{at}: the role {connection.info.user} may not do this ({error.diag.message_primary}): use the URL of "
-                "a role that may create schemas, roles and the extension pg_sphere"
-            ) from error
-        except psycopg.errors.UndefinedFile as error:
-            raise FatalError(f"{at}: the server lacks pgSphere (Debian: postgresql-15-pgsphere): {error}") from error
-        except psycopg.errors.InvalidFunctionDefinition as error:
-            hint = ""
-            if "commutator" in str(error) or "negator" in str(error):
-                hint = ": Debian 12's pgSphere wants a mend on the database's machine, see docs/database.md"
-            raise FatalError(f"{at} could not be applied, nothing was changed: {error}{hint}") from error
         except psycopg.Error as error:
-            raise FatalError(f"{at} could not be applied, nothing was changed: {error}") from error
+            raise _refused(at, connection.info.user, error) from error
     return done + remarks
+
+
+def _refused(at: str, user: str, error: psycopg.Error) -> FatalError:
+    """Return our error for what the server says of a file."""
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return UsageError(
+            f"{at}: the role {user} may not do this ({error.diag.message_primary}): use the URL of "
+            "a role that may create schemas, roles and the extension pg_sphere"
+        )
+    if isinstance(error, psycopg.errors.UndefinedFile):
+        return FatalError(f"{at}: the server lacks pgSphere (Debian: postgresql-15-pgsphere): {error}")
+    hint = ""
+    if isinstance(error, psycopg.errors.InvalidFunctionDefinition) and re.search("commutator|negator", str(error)):
+        hint = ": Debian 12's pgSphere wants a mend on the database's machine, see docs/database.md"
+    return FatalError(f"{at} could not be applied, nothing was changed: {error}{hint}")
 
 
 def schema_is_current(url: str) -> bool:
