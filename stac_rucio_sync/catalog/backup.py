@@ -18,7 +18,8 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from stac_rucio_sync.catalog.durable import sync_all_below
-from stac_rucio_sync.catalog.git_objects import BRANCH, GitObjects
+from stac_rucio_sync.catalog.git_format import BRANCH
+from stac_rucio_sync.catalog.git_objects import GitObjects
 from stac_rucio_sync.catalog.git_program import run_git
 from stac_rucio_sync.catalog.lock import writer_lock
 from stac_rucio_sync.catalog.objects import Commit, MissingObjectError, Objects, Writing

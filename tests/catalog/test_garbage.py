@@ -12,6 +12,7 @@ from stac_rucio_sync.catalog import garbage, packs
 from stac_rucio_sync.catalog.garbage import collect
 from stac_rucio_sync.catalog.git_objects import GitObjects
 from stac_rucio_sync.catalog.lock import writer_lock
+from stac_rucio_sync.catalog.plain_format import file_path
 from stac_rucio_sync.catalog.plain_objects import PlainObjects
 from stac_rucio_sync.catalog.repository import Repository
 from stac_rucio_sync.catalog.transaction import transaction
@@ -51,7 +52,7 @@ def left_by_a_killed_writer(repository: Repository) -> Path:
     with objects.writing() as writing:
         entry = writing.put_large(source)
         if isinstance(objects, PlainObjects):
-            lost = objects.file_path(entry.oid)
+            lost = file_path(objects.place, entry.oid)
         else:
             assert isinstance(objects, GitObjects)
             (lost,) = (path for path in (objects.place / "lfs").rglob("*/*/*") if path.stat().st_size == 4000)

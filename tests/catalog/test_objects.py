@@ -263,7 +263,8 @@ def test_a_killed_writer_leaves_the_lock_free(tmp_path: Path) -> None:
 def test_all_is_on_the_disk_before_the_head_leads_to_it(objects: Objects, monkeypatch: pytest.MonkeyPatch) -> None:
     before = commit(objects, {"a": b"1"})
     written_down: list[tuple[str, str | None]] = []
-    backend = sys.modules[type(objects).__module__]
+    with objects.writing() as writing:
+        backend = sys.modules[type(writing).__module__]
     for name in ("sync_all_below", "sync"):
         really = getattr(backend, name)
 
