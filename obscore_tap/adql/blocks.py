@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from obscore_tap.adql.nodes import Identifier, SetOperator
+from obscore_tap.adql.atoms import Identifier, SetOperator
 from obscore_tap.adql.types import Typed, cast
 from obscore_tap.schema import Datatype
 

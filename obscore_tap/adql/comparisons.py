@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from obscore_tap.adql.atoms import Position
 from obscore_tap.adql.errors import AdqlError
 from obscore_tap.adql.literals import timestamp_literal
-from obscore_tap.adql.nodes import Position
 from obscore_tap.adql.types import NUMBERS, ORDERED, Typed, cast, merged
 from obscore_tap.schema import Datatype
 

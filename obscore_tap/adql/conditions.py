@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from obscore_tap.adql.atoms import Number
 from obscore_tap.adql.comparisons import comparable, compared
 from obscore_tap.adql.errors import AdqlError
 from obscore_tap.adql.names import Scope
@@ -18,7 +19,6 @@ from obscore_tap.adql.nodes import (
     IsNull,
     Like,
     Not,
-    Number,
     Or,
 )
 from obscore_tap.adql.predicates import contains, intersects, within

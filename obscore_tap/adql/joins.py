@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from obscore_tap.adql.atoms import Identifier, Position, TableName
 from obscore_tap.adql.blocks import Block
 from obscore_tap.adql.comparisons import comparable
 from obscore_tap.adql.errors import AdqlError
@@ -13,12 +14,9 @@ from obscore_tap.adql.nodes import (
     Comparison,
     Condition,
     DerivedTable,
-    Identifier,
     Join,
     JoinedTable,
-    Position,
     SelectExpression,
-    TableName,
     TableReference,
     Value,
 )

@@ -6,9 +6,9 @@ import re
 from datetime import datetime
 
 from obscore_tap.adql import shapes
+from obscore_tap.adql.atoms import Position
 from obscore_tap.adql.errors import AdqlError
 from obscore_tap.adql.frames import FRAMES, ICRS, frame_of, is_detail
-from obscore_tap.adql.nodes import Position
 from obscore_tap.adql.shapes import Shape, ShapeError
 
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d:\d\d(\.\d{1,6}\d*)?Z?)?", re.ASCII)

@@ -6,9 +6,10 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from obscore_tap.adql.atoms import ColumnReference, Identifier, Position, TableName
 from obscore_tap.adql.blocks import Block, CommonBlock
 from obscore_tap.adql.errors import AdqlError
-from obscore_tap.adql.nodes import ColumnReference, DerivedColumn, Identifier, Position, TableName
+from obscore_tap.adql.nodes import DerivedColumn
 from obscore_tap.adql.types import Loose, Meta, Relation, Typed, identifier
 from obscore_tap.schema import Datatype, Published, Region, Table
 

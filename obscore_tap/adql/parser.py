@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from obscore_tap.adql.atoms import AllColumns, SetOperator
 from obscore_tap.adql.nodes import (
-    AllColumns,
     CommonTable,
     DerivedColumn,
     OrderTerm,
@@ -23,7 +23,6 @@ from obscore_tap.adql.nodes import (
     Select,
     SelectExpression,
     SetOperation,
-    SetOperator,
     TableReference,
     Value,
 )
@@ -150,7 +149,7 @@ class QueryParser(TableParser):
 
     def _select_list(self) -> tuple[AllColumns | DerivedColumn, ...]:
         if self.at("*"):
-            return (AllColumns((), self._tokens.position(self.advance())),)
+            return (AllColumns((), self._positions[self.advance()]),)
         columns = [self._select_sublist()]
         while self.accept(","):
             columns.append(self._select_sublist())

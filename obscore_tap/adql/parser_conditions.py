@@ -5,10 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Literal
 
+from obscore_tap.adql.atoms import ColumnReference, Position
 from obscore_tap.adql.nodes import (
     And,
     Between,
-    ColumnReference,
     Comparison,
     Condition,
     Exists,
@@ -19,7 +19,6 @@ from obscore_tap.adql.nodes import (
     Like,
     Not,
     Or,
-    Position,
     SelectExpression,
     Value,
 )
@@ -67,7 +66,7 @@ class ConditionParser(ValueParser):
 
     def _boolean_factor(self) -> Condition:
         if self.at("NOT"):
-            position = self._tokens.position(self.advance())
+            position = self._positions[self.advance()]
             return Not(self._boolean_primary(), position)
         return self._boolean_primary()
 

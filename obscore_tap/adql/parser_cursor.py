@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from obscore_tap.adql.atoms import Identifier, Position
 from obscore_tap.adql.errors import AdqlError
-from obscore_tap.adql.nodes import Identifier, Position
 from obscore_tap.adql.tokens import DELIMITED, END, IDENTIFIER, NUMBER, STRING, Limits, Tokens
 from obscore_tap.adql.words import RESERVED_WORDS
 
@@ -41,6 +41,7 @@ class Cursor:
     def __init__(self, tokens: Tokens, limits: Limits) -> None:
         self._tokens = tokens
         self._kinds = tokens.kinds
+        self._positions = tokens.positions
         self._limits = limits
         self._index = 0
         self._kind = tokens.kinds[0]
@@ -80,7 +81,7 @@ class Cursor:
 
     def position(self) -> Position:
         """Return where the token begins."""
-        return self._tokens.position(self._index)
+        return self._positions[self._index]
 
     def fail(self, *expected: str) -> NoReturn:
         """Say that the token cannot stand here; `expected` is added to what was asked for, in words."""
@@ -148,4 +149,4 @@ class Cursor:
 
     def word(self, kind: str) -> Position:
         """Pass a token that must be of this kind, and return where it began."""
-        return self._tokens.position(self.expect(kind))
+        return self._positions[self.expect(kind)]

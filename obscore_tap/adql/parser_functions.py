@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 
-from obscore_tap.adql.nodes import ColumnReference, FunctionCall, Null, Number, Signed, String, Value
+from obscore_tap.adql.atoms import ColumnReference, Null, Number, String
+from obscore_tap.adql.nodes import FunctionCall, Signed, Value
 
 SET_FUNCTIONS = frozenset({"AVG", "COUNT", "MAX", "MIN", "SUM"})
 """``<set_function_type>``."""

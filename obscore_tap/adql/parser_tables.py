@@ -5,18 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Literal
 
-from obscore_tap.adql.nodes import (
-    AllColumns,
-    Condition,
-    DerivedTable,
-    Identifier,
-    Join,
-    JoinedTable,
-    Select,
-    SelectExpression,
-    TableName,
-    TableReference,
-)
+from obscore_tap.adql.atoms import AllColumns, Identifier, TableName
+from obscore_tap.adql.nodes import Condition, DerivedTable, Join, JoinedTable, Select, SelectExpression, TableReference
 from obscore_tap.adql.parser_conditions import ConditionParser
 from obscore_tap.adql.parser_cursor import A_NAME
 

@@ -7,23 +7,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Literal
 
-from obscore_tap.adql.nodes import (
-    Arithmetic,
-    Case,
-    Cast,
-    CastTarget,
-    ColumnReference,
-    Concatenation,
-    Condition,
-    FunctionCall,
-    Null,
-    Number,
-    Position,
-    Signed,
-    String,
-    Value,
-    When,
-)
+from obscore_tap.adql.atoms import CastTarget, ColumnReference, Null, Number, Position, String
+from obscore_tap.adql.nodes import Arithmetic, Case, Cast, Concatenation, Condition, FunctionCall, Signed, Value, When
 from obscore_tap.adql.parser_cursor import A_NAME, Cursor
 from obscore_tap.adql.parser_functions import FUNCTIONS, SET_FUNCTIONS, Family
 from obscore_tap.adql.tokens import IDENTIFIER, NUMBER, STRING
@@ -46,7 +31,7 @@ class ValueParser(Cursor, ABC):
         and ``ABS(a) || b`` are no expressions of the grammar.
         """
         if self.at("NULL"):
-            return Null(self._tokens.position(self.advance()))
+            return Null(self._positions[self.advance()])
         position = self.position()
         start = self._index
         first = self._factor()

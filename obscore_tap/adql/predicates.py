@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from obscore_tap.adql.atoms import Position
 from obscore_tap.adql.errors import AdqlError
 from obscore_tap.adql.frames import ICRS
 from obscore_tap.adql.functions import as_geometry
 from obscore_tap.adql.geometry import ends, in_one_frame, transformed
-from obscore_tap.adql.nodes import FunctionCall, Position
+from obscore_tap.adql.nodes import FunctionCall
 from obscore_tap.adql.types import Typed, merged, must_be_number
 from obscore_tap.schema import Datatype, Region
 

@@ -4,26 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from obscore_tap.adql.atoms import AllColumns, ColumnReference, Identifier, Null, Number, Position, String
 from obscore_tap.adql.blocks import Block, CommonBlock, OrderedBlock, Output, SelectBlock, SetBlock
 from obscore_tap.adql.errors import AdqlError
 from obscore_tap.adql.joins import from_clause
 from obscore_tap.adql.names import DerivedRelation, Field, Scope, Session, Source, matches
-from obscore_tap.adql.nodes import (
-    AllColumns,
-    ColumnReference,
-    CommonTable,
-    DerivedColumn,
-    Identifier,
-    Null,
-    Number,
-    OrderTerm,
-    Position,
-    Query,
-    Select,
-    SelectExpression,
-    SetOperation,
-    String,
-)
+from obscore_tap.adql.nodes import CommonTable, DerivedColumn, OrderTerm, Query, Select, SelectExpression, SetOperation
 from obscore_tap.adql.types import NUMBERS, ORDERED, Loose, Meta, Typed, common, one_source
 from obscore_tap.adql.walk import condition, reads_subqueries, value
 from obscore_tap.schema import Datatype

@@ -7,8 +7,8 @@ import unicodedata
 from bisect import bisect_right
 from dataclasses import dataclass
 
+from obscore_tap.adql.atoms import Position
 from obscore_tap.adql.errors import AdqlError
-from obscore_tap.adql.nodes import Position
 from obscore_tap.adql.words import RESERVED_WORDS
 
 IDENTIFIER, DELIMITED, NUMBER, STRING, END = "identifier", "delimited", "number", "string", "end"
@@ -48,7 +48,8 @@ class Limits:
 
     size: int = 1_048_576
     """Bytes of its text in UTF-8."""
-    tokens: int = 250_000
+    tokens: int = 100_000
+    """Words and symbols: a list of nearly 50,000 values. Reading so many takes up to half a second of the processor."""
     depth: int = 40
     """Brackets, ``CASE`` expressions and joins inside one another."""
 
@@ -66,10 +67,8 @@ class Tokens:
     """Of each ``(``, by its index: the index of its ``)``."""
     lines: list[int]
     """Offsets at which lines begin."""
-
-    def position(self, index: int) -> Position:
-        """Return where a token begins."""
-        return _position(self.lines, self.starts[index])
+    positions: list[Position]
+    """Where each of them begins."""
 
     def newline_before(self, index: int) -> bool:
         """Whether a newline stands between a token and the one before it."""
@@ -112,12 +111,15 @@ def tokenize(text: str, limits: Limits) -> Tokens:
         texts.append(word)
         starts.append(match.start())
         if len(kinds) > limits.tokens:
-            raise AdqlError(f"the query is too long: more than {limits.tokens} words and symbols")
+            raise AdqlError(
+                f"the query is too long: more than {limits.tokens} words and symbols; upload long lists as a table "
+                "(UPLOAD), and join it"
+            )
     kinds.append(END)
     texts.append("")
     starts.append(len(text))
     closings = _match_brackets(kinds, starts, lines, limits)
-    return Tokens(kinds, texts, starts, closings, lines)
+    return Tokens(kinds, texts, starts, closings, lines, [_position(lines, start) for start in starts])
 
 
 def _check_size(text: str, limits: Limits) -> None:
@@ -155,7 +157,7 @@ def _match_brackets(kinds: list[str], starts: list[int], lines: list[int], limit
 
 def _position(lines: list[int], offset: int) -> Position:
     line = bisect_right(lines, offset)
-    return Position(line, offset - lines[line - 1] + 1)
+    return line, offset - lines[line - 1] + 1
 
 
 def _complaint(text: str) -> str:

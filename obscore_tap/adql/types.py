@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from obscore_tap.adql.atoms import Position
 from obscore_tap.adql.errors import AdqlError
-from obscore_tap.adql.nodes import Position
 from obscore_tap.adql.shapes import Shape
 from obscore_tap.schema import Datatype, Region
 

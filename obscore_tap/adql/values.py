@@ -5,23 +5,14 @@ from __future__ import annotations
 import math
 
 from obscore_tap.adql.aggregates import AGGREGATES, set_function
+from obscore_tap.adql.atoms import ColumnReference, Null, Number, String
 from obscore_tap.adql.catalogue import CATALOGUE
 from obscore_tap.adql.comparisons import equality
 from obscore_tap.adql.errors import AdqlError
 from obscore_tap.adql.functions import call, unknown
 from obscore_tap.adql.functions_standard import BUILDERS
 from obscore_tap.adql.names import Scope, matches
-from obscore_tap.adql.nodes import (
-    Arithmetic,
-    Case,
-    ColumnReference,
-    Concatenation,
-    FunctionCall,
-    Null,
-    Number,
-    Signed,
-    String,
-)
+from obscore_tap.adql.nodes import Arithmetic, Case, Concatenation, FunctionCall, Signed
 from obscore_tap.adql.types import (
     NO_META,
     Meta,

@@ -55,7 +55,7 @@ def test_text_beyond_ascii_stands_in_strings_names_and_comments() -> None:
 
 def test_positions_count_lines_and_characters_from_one() -> None:
     tokens = tokenize("SELECT 'ä\n☃' a\r\n  b\rc", LIMITS)
-    assert [tokens.position(index) for index in range(6)] == [(1, 1), (1, 8), (2, 4), (3, 3), (4, 1), (4, 2)]
+    assert [tokens.positions[index] for index in range(6)] == [(1, 1), (1, 8), (2, 4), (3, 3), (4, 1), (4, 2)]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_reserved_word_of_2_1_is_no_regular_identifier() -> None:
     [
         ("a" * 101, Limits(size=100), "100 bytes"),
         ("'" + "é" * 60 + "'", Limits(size=100), "100 bytes"),
-        ("a " * 11, Limits(tokens=10), "10 words"),
+        ("a " * 11, Limits(tokens=10), "10 words and symbols; upload long lists as a table"),
         ("(" * 6 + ")" * 6, Limits(depth=5), "5 levels"),
         ("CASE " * 6 + "END " * 6, Limits(depth=5), "5 levels"),
     ],

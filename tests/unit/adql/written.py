@@ -4,14 +4,13 @@
 
 from __future__ import annotations
 
+from obscore_tap.adql.atoms import AllColumns, ColumnReference, Identifier, Null, Number, String, TableName
 from obscore_tap.adql.nodes import (
-    AllColumns,
     And,
     Arithmetic,
     Between,
     Case,
     Cast,
-    ColumnReference,
     Comparison,
     Concatenation,
     Condition,
@@ -19,7 +18,6 @@ from obscore_tap.adql.nodes import (
     DerivedTable,
     Exists,
     FunctionCall,
-    Identifier,
     InList,
     InQuery,
     IsNull,
@@ -27,8 +25,6 @@ from obscore_tap.adql.nodes import (
     JoinedTable,
     Like,
     Not,
-    Null,
-    Number,
     Or,
     Query,
     QueryBody,
@@ -36,8 +32,6 @@ from obscore_tap.adql.nodes import (
     SelectExpression,
     SetOperation,
     Signed,
-    String,
-    TableName,
     TableReference,
     Value,
 )
