@@ -27,8 +27,7 @@ from obscore_tap.vosi import (
     tables_document,
 )
 from stac_rucio_sync.errors import UsageError
-from stac_rucio_sync.sections import Registry
-from stac_rucio_sync.settings import Settings
+from stac_rucio_sync.settings import Registry, Settings
 
 TAP_AUXILIARY: Final = "ivo://ivoa.net/std/TAP#aux"
 _INSIDE: Final = re.compile(rb"<vosi:\w+[^>]*>(.*)</vosi:\w+>\s*\Z", re.DOTALL)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from stac_rucio_sync import __version__
 from stac_rucio_sync.errors import FatalError, TransientError, UsageError
-from stac_rucio_sync.sections import Dask
+from stac_rucio_sync.settings import Dask
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -14,14 +14,14 @@ LINES_OF_ONE_IDEA = 400
 
 LIBRARY = (
     {"__init__", "errors"},
-    {"model", "sections", "logs", "parts"},
+    {"model", "logs", "parts"},
     {"settings", "seen", "addresses", "geojson"},
     {"executors", "http"},
     {"mapping", "sizes", "locality"},
     {"stores", "catalog"},
     {"sources"},
     {"plan", "alternates"},
-    {"audit", "batch", "removal", "verdict", "replication", "upload", "consistency", "keeping"},
+    {"asking", "audit", "batch", "removal", "verdict", "replication", "upload", "consistency", "keeping"},
     {"sync", "verify", "watch", "finding", "compat"},
     {"lake", "findable"},
     {"commands", "demo"},
