@@ -12,6 +12,17 @@ CREATE TABLE IF NOT EXISTS lake.source (
 COMMENT ON COLUMN lake.source.cursor IS 'where the source stands, in its own words';
 COMMENT ON COLUMN lake.source.last_complete IS 'end of the last read that met every item of the source';
 
+ALTER TABLE lake.source
+    ADD COLUMN IF NOT EXISTS last_outcome text NOT NULL DEFAULT 'not recorded',
+    ADD COLUMN IF NOT EXISTS last_finished timestamptz,
+    ADD COLUMN IF NOT EXISTS last_error text,
+    ADD COLUMN IF NOT EXISTS last_report json;
+COMMENT ON COLUMN lake.source.last_outcome IS
+    'of the last run: begun (it goes on, or was killed), clean, some failed, stopped, failed';
+COMMENT ON COLUMN lake.source.last_finished IS 'when the last run said how it ended';
+COMMENT ON COLUMN lake.source.last_error IS 'what ended the last run before its time';
+COMMENT ON COLUMN lake.source.last_report IS 'what the last run did: json, not jsonb, which refuses escaped NULs';
+
 CREATE TABLE IF NOT EXISTS lake.item (
     collection text NOT NULL,
     id text NOT NULL,

@@ -12,6 +12,7 @@ GRANT SELECT ON lake.schema_version TO lake_ingest, lake_reader;
 GRANT SELECT ON lake.rse, lake.file, lake.link, lake.replica, lake.obscore, lake.epn TO lake_reader;
 GRANT SELECT (collection, id, scope, name, obs_publisher_did, links_only, first_synced, last_synced)
     ON lake.item TO lake_reader;
+GRANT SELECT (name, last_started, last_ended, last_outcome) ON lake.source TO lake_reader;  -- for the figures
 
 -- PostgreSQL gives everybody temporary tables. What the roles that are here now (Rucio's among them) had through that,
 -- each keeps by a grant of its own; only the roles of the services lose it.

@@ -42,7 +42,11 @@ COMMANDS: Final[Mapping[str, Place]] = {
         "audit",
         "Compare what Rucio says lies at RSEs with what lies there.",
     ),
-    "status": Place("stac_rucio_sync.commands.sync", "status", "Show what the tables hold of every source."),
+    "status": Place(
+        "stac_rucio_sync.commands.status",
+        "status",
+        "Show what the tables hold of every source, and how its last run ended.",
+    ),
     "quarantine": Place(
         "stac_rucio_sync.commands.sync",
         "quarantine",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -28,6 +28,7 @@ from stac_rucio_sync.model import (
     Quarantined,
     ReadEnd,
     Report,
+    run_end,
 )
 from stac_rucio_sync.plan import Action, Sign, fate_of, name_of
 from stac_rucio_sync.removal import Removal
@@ -135,7 +136,7 @@ class SyncJob:
             if self.options.dry_run:
                 self._remove(self._pass())
             else:
-                with self.tables.lock_source(self.source.name, kind=self.source.kind, location=self.source.location):
+                with self._recorded(started):
                     self._remove(self._pass())
         finally:
             self.report.seconds = time.monotonic() - started
@@ -145,6 +146,21 @@ class SyncJob:
             if self._removal is not None:
                 self._removal.close()
         return self.report
+
+    @contextmanager
+    def _recorded(self, started: float) -> Iterator[None]:
+        """Be the only run over the source, and have the tables tell how it ends."""
+        source = self.source
+        error: BaseException | None = None
+        with self.tables.lock_source(source.name, kind=source.kind, location=source.location):
+            try:
+                yield
+            except BaseException as raised:
+                error = raised
+                raise
+            finally:
+                self.report.seconds = time.monotonic() - started
+                self.tables.runs.end(source.name, run_end(self.report, error))
 
     def _remove(self, reading: Reading) -> None:
         """Remove what is gone; the source goes on from its cursor only when all that it said was done."""

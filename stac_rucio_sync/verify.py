@@ -132,7 +132,7 @@ class VerifyJob:
             A repair is wanted while a sync of this source is running.
         """
         started = time.monotonic()
-        alone = self.tables.lock_source(self.source.name) if self.options.repair else nullcontext()
+        alone = self.tables.hold_source(self.source.name) if self.options.repair else nullcontext()
         try:
             with alone:
                 self._pass()

@@ -1,12 +1,12 @@
-"""``sync``, ``status`` and ``quarantine``."""
+"""``sync`` and ``quarantine``."""
 
 from __future__ import annotations
 
 import logging
 import sys
-from contextlib import nullcontext
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, get_args
 
 import click
@@ -16,15 +16,15 @@ from rich.text import Text
 
 from stac_rucio_sync.commands.context import Invocation, open_tables
 from stac_rucio_sync.commands.parameters import BBOX, CQL2, INSTANT
-from stac_rucio_sync.commands.screen import progress_bar, show_remarks, summary, table_of
+from stac_rucio_sync.commands.screen import progress_bar, show_remarks, summary
 from stac_rucio_sync.commands.stopping import stoppable
-from stac_rucio_sync.errors import UsageError
+from stac_rucio_sync.errors import SyncError, UsageError
 from stac_rucio_sync.executors import open_executor
 from stac_rucio_sync.logs import are_json
 from stac_rucio_sync.model import Report
 from stac_rucio_sync.plan import Action
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.sources import Kind, ReadOptions, Source, open_source
+from stac_rucio_sync.sources import Kind, ReadOptions, Source, names_of, open_source
 from stac_rucio_sync.sources.quarantined import QuarantinedItems
 from stac_rucio_sync.stores.postgres import PostgresStore
 from stac_rucio_sync.stores.rucio import RucioStore
@@ -85,7 +85,30 @@ def sync(invocation: Invocation, /, location: str, **options: Any) -> None:  # n
     """
     flags = {name: options[name] for name in ("sizes", "on_changed_content", "workers") if options[name] is not None}
     settings = invocation.settings({"sync": flags} if flags else None)
-    source = open_source(
+    dask, dry_run = options["dask"], options["dry_run"]
+    if dask is not None and settings.sync.sizes != "stream":
+        raise UsageError("--dask is for reading whole files: it needs --sizes stream")
+    with ExitStack() as stack:
+        try:
+            source = _open(location, settings, options)
+            cluster = None if dask is None or dry_run else open_executor(1, dask, settings.dask)
+            executor = None if cluster is None else stack.enter_context(cluster)
+        except SyncError as error:
+            if not dry_run:
+                _note_not_begun(settings, names_of(location, options["name"]), error)
+            raise
+        report = run_job(
+            source,
+            settings,
+            stack.enter_context(open_tables(settings)),
+            SyncOptions(dry_run=dry_run, full=options["full"], delete=options["delete"], executor=executor),
+            as_json=options["as_json"],
+        )
+    leave_by(report)
+
+
+def _open(location: str, settings: Settings, options: dict[str, Any]) -> Source:
+    return open_source(
         location,
         name=options["name"],
         options=ReadOptions(
@@ -102,21 +125,12 @@ def sync(invocation: Invocation, /, location: str, **options: Any) -> None:  # n
             allow_private=settings.sync.allow_private_addresses,
         ),
     )
-    dask, dry_run = options["dask"], options["dry_run"]
-    if dask is not None and settings.sync.sizes != "stream":
-        raise UsageError("--dask is for reading whole files: it needs --sizes stream")
-    with (
-        open_tables(settings) as tables,
-        nullcontext() if dask is None or dry_run else open_executor(1, dask, settings.dask) as executor,
-    ):
-        report = run_job(
-            source,
-            settings,
-            tables,
-            SyncOptions(dry_run=dry_run, full=options["full"], delete=options["delete"], executor=executor),
-            as_json=options["as_json"],
-        )
-    leave_by(report)
+
+
+def _note_not_begun(settings: Settings, names: Sequence[str], error: SyncError) -> None:
+    """Have ``status`` say why a source that was synced before was not synced now, where anything can be noted."""
+    with suppress(SyncError), open_tables(settings) as tables:
+        tables.runs.not_begun(names, str(error))
 
 
 def run_job(
@@ -162,41 +176,6 @@ def leave_by(*reports: Report) -> None:
 
 def _print_action(action: Action) -> None:
     click.echo(str(action))
-
-
-@click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.pass_obj
-def status(invocation: Invocation, as_json: bool) -> None:
-    """Show what the tables hold of every source.
-
-    \b
-    Example:
-      stac-rucio-sync status
-    """
-    with open_tables(invocation.settings()) as tables:
-        states = tables.status()
-    if as_json:
-        click.echo(orjson.dumps({"sources": [state.as_json() for state in states]}))
-        return
-    columns = ("source", "kind", "items", "links only", "in quarantine", "last run", "last complete read")
-    rows = [
-        (
-            state.name,
-            state.kind or "",
-            str(state.items),
-            str(state.links_only),
-            str(state.quarantined),
-            _instant(state.last_started),
-            _instant(state.last_complete),
-        )
-        for state in states
-    ]
-    Console().print(table_of("sources", columns, rows) if rows else "no source was synced yet")
-
-
-def _instant(value: datetime | None) -> str:
-    return value.strftime("%Y-%m-%d %H:%M:%S") if value else "never"
 
 
 @click.command()

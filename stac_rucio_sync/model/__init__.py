@@ -21,6 +21,7 @@ from stac_rucio_sync.model.read import Asset, Change, Cursor, Item, ItemBroken, 
 from stac_rucio_sync.model.removal import Gone, Kept, Removable
 from stac_rucio_sync.model.report import Fate, Report
 from stac_rucio_sync.model.rows import EpnRow, ObsCoreRow
+from stac_rucio_sync.model.run import Outcome, RunEnd, run_end
 from stac_rucio_sync.model.uploads import Hashed, Uploaded, UploadFate
 from stac_rucio_sync.model.wanted import File, LakePlace, Link, Measured, Wanted, WantedReplica
 
@@ -53,6 +54,7 @@ __all__ = [
     "Measured",
     "MirrorState",
     "ObsCoreRow",
+    "Outcome",
     "Place",
     "Quarantined",
     "ReadEnd",
@@ -61,10 +63,12 @@ __all__ = [
     "Replica",
     "Report",
     "Rse",
+    "RunEnd",
     "Settled",
     "Topology",
     "UploadFate",
     "Uploaded",
     "Wanted",
     "WantedReplica",
+    "run_end",
 ]

@@ -59,10 +59,28 @@ def open_source(location: str, *, name: str | None = None, options: ReadOptions 
     elif "://" in location and not location.startswith("file://"):
         raise UsageError(f"source {location}: only paths, http and https are read")
     else:
-        path = unquote(urlsplit(location).path) if location.startswith("file://") else location
-        source = _open_path(Path(path), name, options)
+        source = _open_path(_path_of(location), name, options)
     _refuse_options_of_others(options, source)
     return source
+
+
+def names_of(location: str, name: str | None = None) -> list[str]:
+    """Return the names that the source at a location may have, without a look at it: it may not be there any more."""
+    if name is not None or location == STDIN:
+        return [name] if name is not None else []
+    if is_http(location):
+        return [_name_of_url(without_login(location.partition("#")[0])[0])]
+    path = _path_of(location)
+    return [str(path), str(path / "catalog.json"), str(path / "collection.json")]
+
+
+def _name_of_url(url: str) -> str:
+    return public_url(url).rstrip("/")
+
+
+def _path_of(location: str) -> Path:
+    path = unquote(urlsplit(location).path) if location.startswith("file://") else location
+    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would name what a symbolic link points to today
 
 
 def _refuse_options_of_others(options: ReadOptions, source: Source) -> None:
@@ -79,7 +97,6 @@ def _refuse_options_of_others(options: ReadOptions, source: Source) -> None:
 
 
 def _open_path(path: Path, name: str | None, options: ReadOptions) -> Source:
-    path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would name what a symbolic link points to today
     if options.kind == "catalog" or (options.kind is None and backend_of(path) is not None):
         return _open_catalog(path, name, options)
     if path.is_dir():
@@ -140,7 +157,7 @@ class _Landing:
 
 def _open_url(location: str, name: str | None, options: ReadOptions) -> Source:
     url, login = without_login(location.partition("#")[0])
-    name = name or public_url(url).rstrip("/")
+    name = name or _name_of_url(url)
     http = Http(
         # Who names a private address means it.
         allow_private=options.allow_private or leads_inside(url),

@@ -27,6 +27,7 @@ from stac_rucio_sync.stores.load import Load, write_distances
 from stac_rucio_sync.stores.quarantine import keep, release, set_aside
 from stac_rucio_sync.stores.removal import Removals
 from stac_rucio_sync.stores.rows import Rows, plain_if_refused, plain_keys, plain_text, rows_of, rse_rows
+from stac_rucio_sync.stores.runs import SOURCE_LOCKS, Runs
 from stac_rucio_sync.stores.session import Sessions, translated
 from stac_rucio_sync.stores.state import Place, QuarantineEntry, RowDifference, SourceState
 from stac_rucio_sync.stores.statements import (
@@ -38,16 +39,11 @@ from stac_rucio_sync.stores.statements import (
     FOUND_QUARANTINED,
     RELEASE_UNMET,
     SET_ASIDE_BY_TRIGGER,
-    START,
-    STATES,
     TRIGGER_THERE,
     WITHOUT_DISTANCES,
 )
 
 T = TypeVar("T")
-
-SOURCE_LOCKS = 0x57AC0002
-"""First half of the advisory lock of a source; the second is the hash of its name."""
 
 
 class PostgresStore:
@@ -65,6 +61,7 @@ class PostgresStore:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
         self.removals = Removals(sessions)
+        self.runs = Runs(sessions)
         self._rses: dict[str, Rse] = {}
         self._sources: set[str] = set()
 
@@ -137,11 +134,11 @@ class PostgresStore:
 
     def source_state(self, name: str) -> SourceState | None:
         """Return where a source stands; None: it was never read."""
-        return next((SourceState(*row) for row in self._sessions.rows(STATES, {"name": name})), None)
+        return next(iter(self.runs.states(name)), None)
 
     def status(self) -> list[SourceState]:
         """Return where every source stands, by name."""
-        return [SourceState(*row) for row in self._sessions.rows(STATES, {"name": None})]
+        return self.runs.states()
 
     def items_of_source(self, name: str) -> Iterator[ItemKey]:
         """Yield the items that a source wrote last, sorted; memory does not grow with their number."""
@@ -307,7 +304,14 @@ class PostgresStore:
 
     @contextmanager
     def lock_source(self, name: str, *, kind: str | None = None, location: str | None = None) -> Iterator[None]:
-        """Be the only sync of a source, and note that a run of it begins.
+        """Be the only one who works on a source (`hold_source`), and note that a run of it begins."""
+        with self.hold_source(name):
+            self.runs.begin(name, kind, location)
+            yield
+
+    @contextmanager
+    def hold_source(self, name: str) -> Iterator[None]:
+        """Be the only one who works on a source.
 
         The lock is held by a connection of its own and falls with it; a server that restarts meanwhile drops it, which
         costs nothing but double work, since every commit may be done twice.
@@ -325,7 +329,6 @@ class PostgresStore:
             ).fetchone()
             if lock is None or not lock[0]:
                 raise UsageError(f"another sync of {name!r} is running: wait for it, or give this one another --name")
-            connection.execute(START, [name, kind, location])
         except psycopg.Error as error:
             raise translated(error) from error
         else:

@@ -176,14 +176,14 @@ class Sessions:
 
         return self.call(read)
 
-    def execute(self, statement: str, values: Values = ()) -> None:
+    def execute(self, statement: str, values: Values = (), *, patience: float | None = None) -> None:
         """Do one statement, which is a transaction and a `call` of its own."""
 
         def do() -> None:
             with self.transaction() as (connection, _):
                 connection.execute(statement.encode(), values)
 
-        self.call(do)
+        self.call(do, patience=patience)
 
     def stream(self, statement: str, values: Values = (), *, whole_tables: bool = False) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of one statement through a cursor in the server: memory does not grow with their number.
@@ -200,19 +200,24 @@ class Sessions:
         except psycopg.Error as error:
             raise translated(error) from error
 
-    def call(self, work: Callable[[], T]) -> T:
+    def call(self, work: Callable[[], T], *, patience: float | None = None) -> T:
         """Do something that may be done twice, and try again while the database does not answer.
+
+        Parameters
+        ----------
+        patience
+            Seconds of trying; None: a minute.
 
         Raises
         ------
         TransientError
-            It did not answer for a minute.
+            It did not answer for so long.
         RefusedError, FatalError
             See `translated`; these are not tried again.
         """
         retrying = Retrying(
             retry=retry_if_exception_type(TransientError),
-            stop=stop_after_delay(RETRY_SECONDS),
+            stop=stop_after_delay(RETRY_SECONDS if patience is None else patience),
             wait=wait_exponential(multiplier=0.2, max=5.0),
             before_sleep=_tell,
             reraise=True,

@@ -24,6 +24,14 @@ class SourceState:
     """Items that this source wrote last."""
     links_only: int
     quarantined: int
+    last_outcome: str
+    """An `Outcome`: how the last run ended, or that it has not."""
+    last_finished: datetime | None
+    """When it said so."""
+    last_error: str | None
+    """What ended it before its time."""
+    last_report: JsonObject | None
+    """What it did."""
 
     def as_json(self) -> JsonObject:
         """Return the object that ``--json`` prints."""

@@ -28,21 +28,6 @@ FOUND_QUARANTINED = """
         JOIN lake.quarantine q ON (q.collection, q.id) = (k.collection, k.id)
     WHERE q.fingerprint IS NOT NULL
 """
-STATES = """
-    SELECT s.name, s.kind, s.location, s.cursor, s.last_started, s.last_ended, s.last_complete,
-        i.items, i.links_only, q.quarantined
-    FROM lake.source s
-        CROSS JOIN LATERAL (SELECT count(*) AS items, count(*) FILTER (WHERE links_only) AS links_only
-                            FROM lake.item WHERE source = s.name) i
-        CROSS JOIN LATERAL (SELECT count(*) AS quarantined FROM lake.quarantine WHERE source = s.name) q
-    WHERE %(name)s::text IS NULL OR s.name = %(name)s
-    ORDER BY s.name
-"""
-START = """
-    INSERT INTO lake.source AS s (name, kind, location, last_started) VALUES (%s, %s, %s, clock_timestamp())
-    ON CONFLICT (name) DO UPDATE SET last_started = EXCLUDED.last_started,
-        kind = coalesce(EXCLUDED.kind, s.kind), location = coalesce(EXCLUDED.location, s.location)
-"""
 BEGIN = "UPDATE lake.source SET cursor = %s WHERE name = %s"
 END = """
     UPDATE lake.source SET cursor = coalesce(%s, cursor), last_ended = clock_timestamp(),

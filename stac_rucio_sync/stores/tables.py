@@ -63,6 +63,10 @@ SOURCE = Table(
     _instant("last_started"),
     _instant("last_ended"),
     _instant("last_complete"),
+    _text("last_outcome", nullable=False, server_default="not recorded"),
+    _instant("last_finished"),
+    _text("last_error"),
+    Column("last_report", JSON()),
 )
 
 ITEM = Table(
