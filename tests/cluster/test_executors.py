@@ -17,7 +17,7 @@ from stac_rucio_sync import executors
 from stac_rucio_sync.errors import FatalError, TransientError, UsageError
 from stac_rucio_sync.executors import ClusterLostError, WorkerLostError, open_executor, perform
 from stac_rucio_sync.http import RefusedAnswer
-from stac_rucio_sync.sections import Dask
+from stac_rucio_sync.settings import Dask
 from tests.cluster import calls
 from tests.cluster.workers import dask_cluster
 
