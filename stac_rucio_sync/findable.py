@@ -17,7 +17,7 @@ from stac_rucio_sync.catalog.ingest import Ingest
 from stac_rucio_sync.catalog.processors import Processing, Processor, processor
 from stac_rucio_sync.catalog.repository import Repository
 from stac_rucio_sync.catalog.transaction import new_collection, transaction
-from stac_rucio_sync.catalog.uploaded_assets import Lookup
+from stac_rucio_sync.catalog.uploaded_assets import UploadOf
 from stac_rucio_sync.errors import ItemError, UsageError
 from stac_rucio_sync.model import Report
 from stac_rucio_sync.settings import Settings
@@ -80,7 +80,7 @@ class Findable:
                     yield Path(source)  # the catalogue says what is wrong with it
 
     def take_in(
-        self, paths: Sequence[Path], lookup: Lookup, on_fate: Callable[[ProductFate], None] | None = None
+        self, paths: Sequence[Path], upload_of: UploadOf, on_fate: Callable[[ProductFate], None] | None = None
     ) -> IngestReport:
         """Take the products of some paths into the catalogue.
 
@@ -88,7 +88,7 @@ class Findable:
         ----------
         paths
             What was uploaded.
-        lookup
+        upload_of
             Tells what became of each file.
         on_fate
             Told of each product as soon as its fate is sure.
@@ -98,7 +98,7 @@ class Findable:
         TransientError, FatalError
             The catalogue cannot go on; the same again goes on from there.
         """
-        chosen = _Chosen(self._processor.module, lambda source: self._is_no_product(source, lookup))
+        chosen = _Chosen(self._processor.module, lambda source: self._is_no_product(source, upload_of))
         with Repository(self._place) as repository:
             if self._collection is not None and self._collection_is_new(repository):
                 with transaction(repository) as changes:
@@ -110,7 +110,7 @@ class Findable:
                 parent=self._collection,
                 assets="upload",
                 together=_TOGETHER,
-                in_lake=lookup,
+                in_lake=upload_of,
                 on_fate=on_fate,
             )
             return job.run([str(path) for path in paths])
@@ -142,12 +142,12 @@ class Findable:
             raise UsageError(f"{self._collection} is no collection in the catalogue {self._place}")
         return not found
 
-    def _is_no_product(self, source: str, lookup: Lookup) -> bool:
+    def _is_no_product(self, source: str, upload_of: UploadOf) -> bool:
         """Tell whether a product source is a file that the upload left out, or that is data beside STAC documents."""
         file = Path(source)
         if not file.is_file():
             return False
-        is_sent = lookup(file) is not None
+        is_sent = upload_of(file) is not None
         return is_sent if hasattr(self._processor.module, "documents") else not is_sent
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from urllib.parse import quote, unquote, urlsplit
 
 from stac_rucio_sync.catalog.objects import Entry, Writing
-from stac_rucio_sync.catalog.uploaded_assets import Lookup, uploaded_asset, with_file_extension
+from stac_rucio_sync.catalog.uploaded_assets import UploadOf, uploaded_asset, with_file_extension
 from stac_rucio_sync.errors import ItemError, UsageError
 from stac_rucio_sync.mapping.hrefs import absolute_href
 from stac_rucio_sync.model import JsonObject
@@ -34,7 +34,7 @@ class Gathered(NamedTuple):
     remarks: tuple[str, ...]
 
 
-def checked_mode(mode: str, in_lake: Lookup | None = None) -> AssetsMode:
+def checked_mode(mode: str, in_lake: UploadOf | None = None) -> AssetsMode:
     """Return a mode by its name.
 
     Parameters
@@ -93,7 +93,7 @@ def put(writing: Writing, file: Path, mode: AssetsMode) -> Entry:
 
 def gathered(
     stac: JsonObject, folder: Path, mode: AssetsMode, writing: Writing, *, also: Iterable[Path] = (),
-    in_lake: Lookup | None = None,
+    in_lake: UploadOf | None = None,
 ) -> Gathered:  # fmt: skip
     """Return an item whose hrefs hold in the catalogue, with the files that are to lie beside it.
 

@@ -22,8 +22,8 @@ _STATED = ".stated"
 """Ends the name of the file that keeps what a collection said of itself when it came."""
 
 
-class Lookup(Protocol):
-    """Where the objects of a tree that came whole lie, as long as the index does not know it."""
+class Unindexed(Protocol):
+    """The objects of a tree that came whole, as long as the index does not know it."""
 
     def paths(self, key: ObjectKey) -> list[str]:
         """Return the paths of the objects with a key."""
@@ -55,7 +55,7 @@ class Draft:
         self._pages: dict[str, Pages] = {}
         self._paths: dict[ObjectKey, str | None] = {}
         """Where objects lie that were put here (None: removed)."""
-        self._lookups: list[Lookup] = []
+        self._unindexed: list[Unindexed] = []
         self._late = Late()
         self._relinked: dict[str, str] = {}
         """Path of an object whose links upward must be written again, with its home."""
@@ -63,8 +63,8 @@ class Draft:
     def close(self) -> None:
         """Forget all."""
         self._late.close()
-        for lookup in self._lookups:
-            lookup.close()
+        for tree in self._unindexed:
+            tree.close()
 
     @property
     def base_tree(self) -> str:
@@ -84,8 +84,8 @@ class Draft:
         if key in self._paths:
             return self._paths[key]
         found = {one.path for one in self._base.find(key.id, key.collection) if one.key == key}
-        if self._lookups:  # a tree may have come in the place of another
-            found.update(path for lookup in self._lookups for path in lookup.paths(key))
+        if self._unindexed:  # a tree may have come in the place of another
+            found.update(path for tree in self._unindexed for path in tree.paths(key))
             found = {path for path in found if key_of(self.stac(path)) == key}
         if len(found) > 1:
             raise ItemError(f"{key.kind} {key.id} lies at {len(found)} places: {', '.join(sorted(found)[:3])}")
@@ -102,9 +102,9 @@ class Draft:
     def items_of(self, collection: str) -> dict[str, ObjectKey]:
         """Return the items of a collection, wherever they lie, by path."""
         found = {path: key for key, path in self._base.items_of(collection) if key not in self._paths}
-        for lookup in self._lookups:
-            found |= {path: key for path, key in lookup.items_of(collection) if key not in self._paths}
-        if self._lookups:
+        for tree in self._unindexed:
+            found |= {path: key for path, key in tree.items_of(collection) if key not in self._paths}
+        if self._unindexed:
             found = {path: key for path, key in found.items() if key_of(self.stac(path)) == key}
         here = {path: key for key, path in self._paths.items() if path and key.collection == collection}
         return found | here
@@ -195,9 +195,9 @@ class Draft:
         if key is not None:
             self._paths[key] = path
 
-    def grafted(self, lookup: Lookup) -> None:
+    def grafted(self, tree: Unindexed) -> None:
         """Have the objects of a tree found that came whole; it is closed with this."""
-        self._lookups.append(lookup)
+        self._unindexed.append(tree)
 
     def relink(self, path: str, home: str) -> None:
         """Have the links upward of a member of a home written again."""

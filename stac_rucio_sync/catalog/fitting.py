@@ -16,7 +16,7 @@ from stac_rucio_sync.catalog.asset_files import local_path
 from stac_rucio_sync.catalog.pages import json_file
 from stac_rucio_sync.catalog.paths import folder_of, joined, path_of_href, relative_href
 from stac_rucio_sync.catalog.repository import ROOT
-from stac_rucio_sync.catalog.uploaded_assets import Lookup, uploaded_asset, with_file_extension
+from stac_rucio_sync.catalog.uploaded_assets import UploadOf, uploaded_asset, with_file_extension
 from stac_rucio_sync.mapping.hrefs import absolute_href
 from stac_rucio_sync.model.links import is_absolute
 
@@ -52,7 +52,7 @@ class Fitting:
     is_root: bool
     below_made: frozenset[str] = field(default_factory=frozenset)
     links_assets: bool = True
-    in_lake: Lookup | None = None
+    in_lake: UploadOf | None = None
 
     def fitted(self, path: str, content: bytes) -> bytes:
         """Return the document at a path of the tree as it is to lie in the catalogue."""

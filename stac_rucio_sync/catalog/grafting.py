@@ -24,7 +24,7 @@ from stac_rucio_sync.catalog.repository import ROOT
 from stac_rucio_sync.catalog.source_tree import Problems, SourceTree
 from stac_rucio_sync.catalog.transaction import Transaction
 from stac_rucio_sync.catalog.trees import Tree, differences, files_below
-from stac_rucio_sync.catalog.uploaded_assets import Lookup
+from stac_rucio_sync.catalog.uploaded_assets import UploadOf
 from stac_rucio_sync.catalog.weaving import title_of
 from stac_rucio_sync.errors import ItemError
 from stac_rucio_sync.model import JsonObject
@@ -73,7 +73,7 @@ class Grafted:
 
 def graft(
     changes: Transaction, place: Path, *, parent: str | None = None, at: str | None = None,
-    assets: AssetsMode = "link", in_lake: Lookup | None = None,
+    assets: AssetsMode = "link", in_lake: UploadOf | None = None,
 ) -> Grafted:  # fmt: skip
     """Put a static catalogue into the catalogue, or in place of what it was there before.
 
@@ -117,7 +117,7 @@ class _Graft:
 
     def __init__(
         self, changes: Transaction, tree: SourceTree, parent: str | None, at: str | None, assets: AssetsMode,
-        in_lake: Lookup | None,
+        in_lake: UploadOf | None,
     ) -> None:  # fmt: skip
         self._draft: Draft = changes.draft
         self._writing: Writing = changes.writing
@@ -160,7 +160,7 @@ class _Graft:
         if fate == "unchanged" and self._differs(before, after, set(kept), old_root):
             fate = "modified"
         grafted = self._report(fate)
-        self._draft.grafted(_Lookup(self._tree, folder))
+        self._draft.grafted(_Unindexed(self._tree, folder))
         return grafted
 
     def _report(self, fate: str) -> Grafted:
@@ -296,8 +296,8 @@ class _Graft:
         return False
 
 
-class _Lookup:
-    """Where the objects of a tree lie in the catalogue, before the commit."""
+class _Unindexed:
+    """The objects of a tree by where they lie in the catalogue, before the commit."""
 
     def __init__(self, tree: SourceTree, folder: str) -> None:
         self._tree = tree

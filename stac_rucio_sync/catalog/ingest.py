@@ -23,7 +23,7 @@ from stac_rucio_sync.catalog.products import Product, keep, known
 from stac_rucio_sync.catalog.repository import AUTHOR, Repository
 from stac_rucio_sync.catalog.source_tree import DOWNWARD
 from stac_rucio_sync.catalog.transaction import Transaction, transaction
-from stac_rucio_sync.catalog.uploaded_assets import Lookup
+from stac_rucio_sync.catalog.uploaded_assets import UploadOf
 from stac_rucio_sync.errors import ItemError, SyncError, UsageError
 from stac_rucio_sync.parts import in_parts
 
@@ -91,7 +91,7 @@ class Ingest:
         self, repository: Repository, processor: Processor, *, parent: str | None = None, assets: str = "link",
         one_commit: bool = False, together: int = 1, dry_run: bool = False, message: str | None = None,
         author: str = AUTHOR, wait: float = 600.0, on_fate: Callable[[ProductFate], None] | None = None,
-        in_lake: Lookup | None = None,
+        in_lake: UploadOf | None = None,
     ) -> None:  # fmt: skip
         self._repository = repository
         self._processor = processor

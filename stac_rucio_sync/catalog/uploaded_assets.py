@@ -11,13 +11,13 @@ from stac_rucio_sync.mapping.checksums import md5_multihash
 from stac_rucio_sync.mapping.lake_assets import REPLICA_MARK
 from stac_rucio_sync.model import JsonObject, Uploaded
 
-Lookup = Callable[[Path], Uploaded | None]
+UploadOf = Callable[[Path], Uploaded | None]
 """Tells what became of a local file; None: it was not among those that were uploaded."""
 FILE_EXTENSION: Final = "https://stac-extensions.github.io/file/v2.1.0/schema.json"
 _FILE_EXTENSIONS: Final = "https://stac-extensions.github.io/file/"
 
 
-def uploaded_asset(key: str, asset: JsonObject, file: Path, lookup: Lookup) -> JsonObject:
+def uploaded_asset(key: str, asset: JsonObject, file: Path, upload_of: UploadOf) -> JsonObject:
     """Return an asset as the catalogue is to keep it, for its file in the lake.
 
     Parameters
@@ -26,7 +26,7 @@ def uploaded_asset(key: str, asset: JsonObject, file: Path, lookup: Lookup) -> J
         The asset of a document; left as it is.
     file
         Its local file.
-    lookup
+    upload_of
         Tells what became of it.
 
     Raises
@@ -34,7 +34,7 @@ def uploaded_asset(key: str, asset: JsonObject, file: Path, lookup: Lookup) -> J
     ItemError
         The file is not in the lake, or nobody can read it there.
     """
-    uploaded = lookup(file)
+    uploaded = upload_of(file)
     if uploaded is None:
         raise ItemError(f"asset '{key}': {file} is none of the files that were uploaded")
     if not uploaded.fate.in_lake or uploaded.did is None:
