@@ -13,7 +13,7 @@ from flask import Blueprint, Flask, Response, request
 from obscore_tap import frontpage, scs, sia2
 from obscore_tap.meters import Meters
 from obscore_tap.observed import observe
-from obscore_tap.parameters import limit_chunks
+from obscore_tap.parameters import limit_chunks, take_bare_boundary
 from obscore_tap.responses import add_error_handlers
 from obscore_tap.services import Services, open_services
 from obscore_tap.tap import jobs
@@ -76,6 +76,7 @@ def create_app(
         app.register_blueprint(make(services))
     add_error_handlers(app)
     observe(app, services.meters, _FOR_BROWSERS)
+    app.before_request(lambda: take_bare_boundary(request))
     app.before_request(partial(_limit_form, 3 * limits.query_bytes + _FORM_OVERHEAD))
     app.after_request(_without_host)
     return app

@@ -12,6 +12,8 @@ from obscore_tap.refusals import Refusal
 from stac_rucio_sync.settings import Tap
 
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")
+_IN_PARTS = "multipart/form-data"
+_BARE_BOUNDARY = re.compile(r"; *boundary=([0-9A-Za-z'()+_,./:=?-]{1,70}) *(?:;|$)", re.IGNORECASE)
 
 
 class Parameters:
@@ -90,6 +92,32 @@ def limit_chunks(request: Request, limit: int) -> None:
             raise RequestEntityTooLarge
 
 
+def take_bare_boundary(request: Request) -> None:
+    """Have the boundary of a form in parts taken as it stands, where the quotes that it wants were left out.
+
+    RFC 2046 section 5.1.1 wants them around ``=``, but TapPlus of astroquery, with which users of Gaia upload their
+    tables, sends ``boundary====1700000000000===``. Werkzeug finds no boundary in that, and takes the form for an
+    empty one.
+
+    Parameters
+    ----------
+    request
+        Before its form was read.
+
+    Raises
+    ------
+    Refusal
+        There is no boundary.
+    """
+    if request.mimetype != _IN_PARTS:
+        return
+    found = _BARE_BOUNDARY.search(request.content_type or "")
+    if found is not None:
+        request.mimetype_params["boundary"] = found[1]
+    elif not request.mimetype_params.get("boundary"):
+        raise Refusal(f"the Content-Type {_IN_PARTS} names no boundary")
+
+
 def parameters_of(request: Request) -> Parameters:
     """Return what a request says in its address and, where it has one, in its form."""
     pairs = list(request.args.items(multi=True))
@@ -99,8 +127,14 @@ def parameters_of(request: Request) -> Parameters:
 
 
 def response_format(parameters: Parameters) -> str | None:
-    """Return RESPONSEFORMAT, or FORMAT, which TAP 1.0 had (TAP 1.1 section 2.7.3)."""
-    return parameters.one("RESPONSEFORMAT") or parameters.one("FORMAT")
+    """Return RESPONSEFORMAT, or FORMAT, which TAP 1.0 had (TAP 1.1 section 2.7.3).
+
+    FORMAT may be given twice if it is the same: TapPlus sends ``FORMAT`` and ``format`` with an uploaded table.
+    """
+    form = parameters.one("RESPONSEFORMAT")
+    if form is None and len(older := set(parameters.many("FORMAT"))) == 1:
+        return older.pop()
+    return form or parameters.one("FORMAT")
 
 
 def max_rows(parameters: Parameters, limits: Tap) -> int:

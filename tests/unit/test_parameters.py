@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from flask import Flask, request
 
-from obscore_tap.parameters import Parameters, max_rows, parameters_of, response_format
+from obscore_tap.parameters import Parameters, max_rows, parameters_of, response_format, take_bare_boundary
 from obscore_tap.refusals import Refusal
 from stac_rucio_sync.settings import Tap
 
@@ -22,6 +22,13 @@ def test_a_single_value_that_is_given_twice_is_refused() -> None:
     with pytest.raises(Refusal, match="MAXREC is given 2 times"):
         given.whole_number("MAXREC")
     assert given.many("MAXREC") == ["1", "2"]
+
+
+def test_format_may_come_twice_if_it_is_the_same() -> None:
+    """TapPlus of astroquery sends FORMAT and format with every table that it uploads."""
+    assert response_format(Parameters([("FORMAT", "votable"), ("format", "votable")])) == "votable"
+    with pytest.raises(Refusal, match="FORMAT is given 2 times"):
+        response_format(Parameters([("FORMAT", "csv"), ("format", "votable")]))
 
 
 def test_an_empty_value_counts_as_not_given() -> None:
@@ -52,3 +59,30 @@ def test_the_address_and_the_form_are_read_together() -> None:
     with app.test_request_context("/?LANG=ADQL", method="POST", data={"QUERY": "x"}):
         given = parameters_of(request)
     assert sorted(given.names()) == ["LANG", "QUERY"]
+
+
+FORM = '--{0}\r\nContent-Disposition: form-data; name="LANG"\r\n\r\nADQL\r\n--{0}--\r\n'
+
+
+@pytest.mark.parametrize("boundary", ["simple", '"===1700000000000==="', "===1700000000000===", "a/b; charset=utf-8"])
+def test_a_form_in_parts_is_read_whether_its_boundary_is_quoted_or_not(boundary: str) -> None:
+    """RFC 2046 section 5.1.1 wants quotes around ``=`` and ``/``; clients leave them out."""
+    with Flask(__name__).test_request_context(
+        "/",
+        method="POST",
+        data=FORM.format(boundary.partition(";")[0].strip('"')),
+        content_type=f"multipart/form-data; boundary={boundary}",
+    ):
+        take_bare_boundary(request)
+        assert parameters_of(request).one("LANG") == "ADQL"
+
+
+@pytest.mark.parametrize("said", ["", "; boundary=", "; boundary=ä", "; charset=utf-8"])
+def test_a_form_in_parts_without_a_boundary_is_refused(said: str) -> None:
+    with (
+        Flask(__name__).test_request_context(
+            "/", method="POST", data=FORM.format("x"), content_type=f"multipart/form-data{said}"
+        ),
+        pytest.raises(Refusal, match="boundary"),
+    ):
+        take_bare_boundary(request)
