@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -117,11 +117,12 @@ class Kept(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Give the figures; those of what does not answer are missing, and ``database_up`` says so."""
-        state, is_current, jobs = None, None, None
+        state, is_current, jobs, runs = None, None, None, None
         if self._mirror is not None:
             with suppress(SyncError):
                 state = self._mirror.freshness()
                 is_current = dict(self._mirror.applied()) == our_checksums()
+                runs = self._mirror.runs()
         if self._jobs is not None:
             with suppress(Unavailable):
                 jobs = self._jobs.counts()
@@ -135,6 +136,8 @@ class Kept(Collector):
             yield family
         if state is not None:
             yield from _ages(state, datetime.now(UTC))
+        if runs is not None:
+            yield from _of_runs(runs, datetime.now(UTC))
 
 
 def _ages(state: MirrorState, now: datetime) -> Iterator[Metric]:
@@ -149,6 +152,18 @@ def _ages(state: MirrorState, now: datetime) -> Iterator[Metric]:
     if state.polled_to is not None:
         lag = (now - state.polled_to).total_seconds()
         yield _gauge("mirror_lag_seconds", "What changed in Rucio longer ago than this is in the mirror", lag)
+
+
+def _of_runs(runs: Sequence[tuple[str, str, datetime | None]], now: datetime) -> Iterator[Metric]:
+    says = "How the last run over a source ended; begun: it goes on, or was killed"
+    outcomes = GaugeMetricFamily(f"{_PREFIX}sync_outcome", says, labels=["source", "outcome"])
+    says = "Time since a run over a source came to its end"
+    ages = GaugeMetricFamily(f"{_PREFIX}sync_age_seconds", says, labels=["source"])
+    for source, outcome, ended in runs:
+        outcomes.add_metric([source, outcome], 1.0)
+        if ended is not None:
+            ages.add_metric([source], (now - ended).total_seconds())
+    yield from (outcomes, ages)
 
 
 def _gauge(name: str, says: str, value: float) -> Metric:

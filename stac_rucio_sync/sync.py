@@ -151,6 +151,10 @@ class SyncJob:
     def _recorded(self, started: float) -> Iterator[None]:
         """Be the only run over the source, and have the tables tell how it ends."""
         source = self.source
+        if self.options.retry_quarantined:  # the last run over the source is still the one that set these aside
+            with self.tables.hold_source(source.name):
+                yield
+            return
         error: BaseException | None = None
         with self.tables.lock_source(source.name, kind=source.kind, location=source.location):
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
 from time import monotonic
@@ -99,6 +100,7 @@ _RSES: Final = (
 )
 _DISTANCES: Final = b"SELECT source, destination, distance FROM lake.rse_distance"
 _APPLIED: Final = b"SELECT file, checksum FROM lake.schema_version"
+_RUNS: Final = b"SELECT name, last_outcome, last_ended FROM lake.source ORDER BY name"
 _FRESHNESS: Final = b"SELECT last_poll, last_full, rucio_ok, rucio_said, since, polled_to FROM lake.mirror"
 
 
@@ -203,6 +205,18 @@ class Mirror:
             The database does not answer.
         """
         return next((MirrorState(*row) for row in self._readers.ask(_FRESHNESS)), MirrorState())
+
+    def runs(self) -> Sequence[tuple[str, str, datetime | None]]:
+        """Return of each source how its last run ended (``begun``: it has not), and when one last went to the end.
+
+        Raises
+        ------
+        TransientError
+            The database does not answer.
+        FatalError
+            Its tables are of another version.
+        """
+        return [(name, outcome, ended) for name, outcome, ended in self._readers.ask(_RUNS)]
 
     def applied(self) -> Mapping[str, str]:
         """Return what DDL the tables were made by: file name to checksum.

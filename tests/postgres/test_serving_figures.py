@@ -9,11 +9,14 @@ import socket
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from stac_rucio_sync.model import ReadEnd, Report, run_end
+from stac_rucio_sync.stores.postgres import PostgresStore
 from stac_rucio_sync.stores.schema import apply_schema
 from tests.ports import free_port
 from tests.postgres.conftest import Database
@@ -25,7 +28,7 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 def scraped(port: int) -> Samples:
-    answer = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=10)
+    answer = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=60)
     assert answer.ok, answer.text
     return {
         (sample.name.removeprefix("stac_rucio_sync_"), tuple(sorted(sample.labels.items()))): sample.value
@@ -42,13 +45,18 @@ def total(samples: Samples, name: str, **labels: str) -> float:
 
 def answers(url: str) -> bool:
     try:
-        return requests.get(url, timeout=5).ok
+        return requests.get(url, timeout=60).ok
     except requests.ConnectionError:
         return False
 
 
-def test_figures_and_logs_of_a_server_with_several_processes(database: Database, tmp_path: Path) -> None:
+def test_figures_and_logs_of_a_server_with_several_processes(
+    database: Database, store: PostgresStore, tmp_path: Path
+) -> None:
     apply_schema(database.admin_url)
+    with store.lock_source("survey"):
+        store.commit("survey", [], [], ReadEnd(None, complete=True, started=datetime.now(UTC)))
+        store.runs.end("survey", run_end(Report("survey"), None))
     port, figures = free_port(), free_port()
     settings = tmp_path / "settings.toml"
     settings.write_text(
@@ -64,19 +72,19 @@ def test_figures_and_logs_of_a_server_with_several_processes(database: Database,
     try:
         until(lambda: answers(f"{url}/tap/capabilities") and answers(f"http://127.0.0.1:{figures}/metrics"), 30)
         before = scraped(figures)
-        sent = [requests.post(f"{url}/tap/sync", QUERY, headers=PLAIN, timeout=10) for _ in range(40)]
+        sent = [requests.post(f"{url}/tap/sync", QUERY, headers=PLAIN, timeout=60) for _ in range(40)]
         rows = len(sent[0].text.splitlines()) - 1
         labels = {"route": "/tap/sync", "method": "POST", "status": "200"}
         until(lambda: total(scraped(figures), "requests_total", **labels) == 40)
         after = scraped(figures)
         assert total(after, "rows_total") - total(before, "rows_total") == 40 * rows
         assert total(after, "response_bytes_total", route="/tap/sync") == sum(len(one.content) for one in sent)
-        assert total(after, "queries_running") == 0
-        assert total(after, "requests_under_way") == 0
-        assert (total(after, "database_up"), total(after, "schema_current")) == (1, 1)
+        assert (total(after, "queries_running"), total(after, "requests_under_way")) == (0, 0)
+        assert 0 < total(after, "sync_age_seconds", source="survey") < 600
+        assert [total(after, name) for name in ("database_up", "schema_current", "sync_outcome")] == [1, 1, 1]
         assert not any(name in {"rucio_up", "watch_age_seconds"} for name, _ in after)  # nobody ever watched
 
-        job = requests.post(f"{url}/tap/async", {**QUERY, "PHASE": "RUN"}, timeout=10)
+        job = requests.post(f"{url}/tap/async", {**QUERY, "PHASE": "RUN"}, timeout=60)
         assert job.ok
         until(lambda: total(scraped(figures), "jobs", kind="tap", phase="COMPLETED") == 1)
 
@@ -86,13 +94,13 @@ def test_figures_and_logs_of_a_server_with_several_processes(database: Database,
         until(lambda: victims[0] not in processes_below(server.pid))
         assert total(scraped(figures), "requests_total", **labels) == 40  # what a dead process did was done
 
-        assert requests.get(f"{url}/metrics", timeout=5).status_code == 404
-        assert requests.get(f"http://127.0.0.1:{figures}/", timeout=5).status_code == 404
-        answer = requests.get(f"{url}/tap/tables/no.table", headers={"X-Request-Id": "mine-1"}, timeout=5)
+        assert requests.get(f"{url}/metrics", timeout=60).status_code == 404
+        assert requests.get(f"http://127.0.0.1:{figures}/", timeout=60).status_code == 404
+        answer = requests.get(f"{url}/tap/tables/no.table", headers={"X-Request-Id": "mine-1"}, timeout=60)
         assert (answer.status_code, answer.headers["X-Request-Id"]) == (404, "mine-1")
     finally:
         server.send_signal(signal.SIGTERM)
-        server.wait(20)  # a process that has only begun does not hold it up for as long as requests may take
+        server.wait(60)  # a process that has only begun does not hold it up for as long as requests may take
     until(lambda: not answers_at_all(figures))
     lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     (mine,) = [line for line in lines if line.get("request") == "mine-1"]
