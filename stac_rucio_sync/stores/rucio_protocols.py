@@ -7,31 +7,21 @@ shows what was sent. Nothing here talks to the Rucio server, so that it also wor
 
 from __future__ import annotations
 
-import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from copy import deepcopy
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from rucio.common import exception as rucio_errors
 
 from stac_rucio_sync.errors import RefusedError, SyncError
+from stac_rucio_sync.http.servers import Servers
 from stac_rucio_sync.model import Did, Hashed
 from stac_rucio_sync.model.storage import UNFINISHED
-from stac_rucio_sync.stores.protocol_objects import Protocol, make_protocol, path_by_rule, pfn_at, protocols_for
-from stac_rucio_sync.stores.storage_failures import repeating
-
-LOG = logging.getLogger(__name__)
-
-ATTEMPTS: Final = 3
-"""How often a protocol is tried with one file, where what it fails with may pass."""
-_DOWN_SECONDS: Final = 20.0
-"""How long a protocol that could not be reached is left alone while there is another one, and else tried once only."""
-
-Answer = TypeVar("Answer")
+from stac_rucio_sync.stores.protocol_calls import ATTEMPTS, Protocols
+from stac_rucio_sync.stores.protocol_objects import Protocol, path_by_rule, pfn_at
 
 
 class DamagedError(Exception):
@@ -62,6 +52,8 @@ class StorageElement:
         File or folder of the authorities that vouch for the storage; None: the usual ones.
     domain
         ``wan`` or ``lan``: as seen from where.
+    servers
+        What is known of storages, where several threads have one.
     """
 
     def __init__(
@@ -70,32 +62,23 @@ class StorageElement:
         token: str | None = None,
         certificates: str | None = None,
         domain: str = "wan",
+        servers: Servers | None = None,
     ) -> None:
-        self._settings: Any = deepcopy(dict(settings))
-        self._token = token
-        self._certificates = certificates
-        self._domain = domain
-        self._open: dict[tuple[str, str], Any] = {}
-        self._down: dict[str, float] = {}
+        self._protocols = Protocols(settings, token, certificates, domain, servers or Servers())
 
     @property
     def name(self) -> str:
         """Name of the RSE."""
-        return str(self._settings["rse"])
+        return self._protocols.name
 
     def close(self) -> None:
         """Close all connections."""
-        while self._open:
-            _, protocol = self._open.popitem()
-            with suppress(Exception):  # whatever a protocol class says while it hangs up
-                protocol.close()
+        self._protocols.close()
 
     # ------------------------------------------------------------------------------------------------------ sending
 
     def put(self, file: Path, path: str, expected: Callable[[], Hashed], *, may_be_there: bool = False) -> Put:
-        """Bring a file to its place, by the first protocol that takes it.
-
-        Each has up to `ATTEMPTS` tries where what it fails with may pass.
+        """Bring a file to its place, by the first protocol that takes it; a storage that goes away is waited for.
 
         Parameters
         ----------
@@ -122,18 +105,8 @@ class StorageElement:
         def put(protocol: Protocol, before: int) -> tuple[str, int]:
             return self._put_by(protocol, file, path, expected, may_be_there=may_be_there or before > 0), before
 
-        failures: list[str] = []
-        for attributes in self._ordered("write", failures):
-            try:
-                pfn, again = self._repeatedly("write", attributes, put)
-                return Put(pfn, tuple(failures), again)
-            except SyncError:
-                raise  # about the file itself
-            except Exception as error:  # noqa: BLE001 - protocol classes are others' code and may raise anything
-                scheme = attributes["scheme"]
-                LOG.info("%s: %s did not take %s: %s", self.name, scheme, path, _said(error))
-                failures.append(f"{scheme}: {_said(error)}")
-        raise RefusedError("; ".join(failures) or f"{self.name} has no protocol to write by")
+        (pfn, again), passed_over = self._protocols.by_any("write", put, final=SyncError, patient=True)
+        return Put(pfn, passed_over, again)
 
     def _put_by(
         self, protocol: Protocol, file: Path, path: str, expected: Callable[[], Hashed], *, may_be_there: bool
@@ -207,7 +180,7 @@ class StorageElement:
         try:
             shown = protocol.stat(pfn)
         except NotImplementedError:
-            return not certain and self._settings.get("verify_checksum") is False
+            return not certain and self._protocols.settings.get("verify_checksum") is False
         except Exception:  # noqa: BLE001 - as in `put`
             if certain:
                 return False
@@ -233,21 +206,15 @@ class StorageElement:
         def delete(protocol: Protocol, _before: int) -> None:
             protocol.delete(pfn_at(protocol, path))
 
-        failures: list[str] = []
-        for attributes in self._ordered("delete", failures):
-            try:
-                self._repeatedly("delete", attributes, delete, attempts)
-            except rucio_errors.SourceNotFound:
-                return False
-            except Exception as error:  # noqa: BLE001 - as in `put`
-                failures.append(f"{attributes['scheme']}: {_said(error)}")
-            else:
-                return True
-        raise RefusedError("; ".join(failures) or f"{self.name} has no protocol to delete by")
+        try:
+            self._protocols.by_any("delete", delete, final=rucio_errors.SourceNotFound, attempts=attempts)
+        except rucio_errors.SourceNotFound:
+            return False
+        return True
 
     def path_of(self, did: Did) -> str | None:
         """Return the place of a file below the prefix by the RSE's own rule; None: the rule is not known here."""
-        return path_by_rule(self._settings, did)
+        return path_by_rule(self._protocols.settings, did)
 
     def pfn_of(self, path: str) -> str:
         """Return the PFN of a place, as the first protocol for writing has it.
@@ -257,71 +224,7 @@ class StorageElement:
         RefusedError
             There is none that can be used here.
         """
-        failures: list[str] = []
-        for attributes in self._ordered("write", failures):
-            try:
-                return pfn_at(self._made("write", attributes), path)
-            except Exception as error:  # noqa: BLE001 - as in `put`
-                failures.append(f"{attributes['scheme']}: {_said(error)}")
-        raise RefusedError("; ".join(failures) or f"{self.name} has no protocol to write by")
-
-    # -------------------------------------------------------------------------------------------------- protocols
-
-    def _ordered(self, operation: str, failures: list[str]) -> Iterator[dict[str, Any]]:
-        """Yield the protocols in their order; one that was not reached lately only where no other one did it."""
-        now = time.monotonic()
-        found = protocols_for(self._settings, operation, self._domain)
-        left_out = [one for one in found if self._down.get(one["scheme"], 0.0) > now]
-        for one in found:
-            if one in left_out:
-                failures.append(f"{one['scheme']}: not reached a moment ago")
-            else:
-                yield one
-        yield from left_out  # it costs its time-out once in a while, not once a file
-
-    def _made(self, operation: str, attributes: dict[str, Any]) -> Protocol:
-        return make_protocol(
-            self._settings, operation, attributes, self._domain, token=self._token, certificates=self._certificates
-        )
-
-    def _repeatedly(
-        self, operation: str, attributes: dict[str, Any], call: Callable[[Protocol, int], Answer],
-        attempts: int = ATTEMPTS,
-    ) -> Answer:  # fmt: skip
-        """Call with a connection, again after what may pass; ``call`` is told how often it was called before."""
-        scheme, before = attributes["scheme"], 0
-        if self._down.get(scheme, 0.0) > time.monotonic():
-            attempts = 1
-        try:
-            for attempt in repeating(attempts):
-                before = attempt.retry_state.attempt_number - 1
-                with attempt, self._protocol(operation, attributes) as protocol:
-                    answer = call(protocol, before)
-        except Exception as error:
-            if before:
-                error.add_note(f"tried {before + 1} times")
-            raise
-        self._down.pop(scheme, None)
-        return answer
-
-    @contextmanager
-    def _protocol(self, operation: str, attributes: dict[str, Any]) -> Iterator[Protocol]:
-        key = (operation, attributes["scheme"])
-        protocol = self._open.get(key)
-        if protocol is None:
-            protocol = self._made(operation, attributes)
-            try:
-                protocol.connect()
-            except Exception:
-                self._down[attributes["scheme"]] = time.monotonic() + _DOWN_SECONDS
-                raise
-            self._open[key] = protocol
-        try:
-            yield protocol
-        except (rucio_errors.ServiceUnavailable, OSError):
-            self._open.pop(key, None)
-            self._down[attributes["scheme"]] = time.monotonic() + _DOWN_SECONDS
-            raise
+        return self._protocols.pfn_of(path)
 
 
 def _is_there(protocol: Protocol, pfn: str) -> bool:
@@ -355,9 +258,3 @@ def _give_to_owner(protocol: Protocol, pfn: str) -> None:
 def _own_as(path: Path, other: Path) -> None:
     owner = other.stat()
     os.chown(path, owner.st_uid, owner.st_gid)
-
-
-def _said(error: Exception) -> str:
-    text = " ".join(str(error).removeprefix("An unknown exception occurred.").replace("Details:", "").split())
-    name = type(error).__name__
-    return ", ".join([f"{name}: {text}" if text else name, *getattr(error, "__notes__", ())])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import random
 import re
+from collections.abc import Iterator
 from typing import Final
 
 import requests
@@ -34,6 +36,14 @@ def repeating(attempts: int) -> Retrying:
         wait=wait_exponential(multiplier=FIRST_PAUSE, max=10) + wait_random(0, FIRST_PAUSE),
         reraise=True,
     )
+
+
+def pauses() -> Iterator[float]:
+    """Yield growing pauses, without an end, in seconds: for a storage that is waited for."""
+    pause = FIRST_PAUSE
+    while True:
+        yield pause + random.uniform(0, FIRST_PAUSE)  # noqa: S311 - so that workers do not ask all at once
+        pause = min(2 * pause, 10.0)
 
 
 def is_transient(error: BaseException) -> bool:

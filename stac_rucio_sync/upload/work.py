@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from stac_rucio_sync.errors import ItemError, SyncError
+from stac_rucio_sync.http.servers import Servers
 from stac_rucio_sync.model import Hashed
 from stac_rucio_sync.model.storage import UNFINISHED
 
@@ -159,6 +160,8 @@ def discard(storage: Storage, target: str) -> str | None:
 
 
 _HERE = threading.local()
+_SERVERS = Servers()
+"""What the threads of this process know of storages together: one that answers another thread is not away."""
 
 
 def _element(storage: Storage) -> StorageElement:
@@ -171,5 +174,5 @@ def _element(storage: Storage) -> StorageElement:
         for element in known.values():
             element.close()
         known.clear()
-        known[key] = StorageElement(storage.settings, storage.token, storage.certificates, storage.domain)
+        known[key] = StorageElement(storage.settings, storage.token, storage.certificates, storage.domain, _SERVERS)
     return known[key]

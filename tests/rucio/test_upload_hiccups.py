@@ -11,7 +11,7 @@ import pytest
 
 from stac_rucio_sync.model import UploadFate
 from stac_rucio_sync.stores import storage_failures
-from stac_rucio_sync.stores.rucio_protocols import ATTEMPTS
+from stac_rucio_sync.stores.protocol_calls import ATTEMPTS
 from tests.conftest import RunningLake
 from tests.rucio.uploading import Uploading, Watched, uploading
 from tests.stumbling import Proxy, proxy_before
@@ -94,6 +94,21 @@ def test_what_a_storage_refuses_is_not_sent_again(alice: Uploading, status: str)
     assert status in (alice.reasons()["a"] or "")
     assert asked["PUT"] == 1
     assert alice.stored() == []
+
+
+def test_a_storage_that_is_started_again_is_waited_for(alice: Uploading) -> None:
+    puts = iter(["", *["drop"] * 2 * ATTEMPTS])
+
+    def stumbles(verb: str) -> str | None:
+        return next(puts, None) or None if verb == "PUT" else None
+
+    alice.write(a=b"1", b=b"2", c=b"3")
+    with rse_behind(alice, stumbles) as (rse, _):
+        job = alice.run(Watched(workers=1), rse=rse)
+    assert set(alice.told().values()) == {UploadFate.UPLOADED}
+    assert job.report.sent_again == 2 * ATTEMPTS
+    assert not job.report.remarks
+    assert len(alice.stored()) == 3
 
 
 def test_a_storage_that_stays_away_is_tried_so_often_and_then_once_a_file(alice: Uploading) -> None:
