@@ -122,7 +122,13 @@ class StacClient:
         }
 
     def get_rucio_name(self, item: Any, target: str) -> str:  # noqa: ANN401 - an object of pystac or a dict
-        """Return the name of the file that an asset stands for; its scope is that of the settings, or its own."""
+        """Return the name of the file that an asset stands for; its scope is that of the settings, or its own.
+
+        Raises
+        ------
+        ItemError
+            The item has no such asset, or one that names a DID that is none.
+        """
         (asked,) = next(self._asked([item], [target]))
         if not asked.assets:
             raise ItemError(f"{asked.name} has no asset {target!r}")

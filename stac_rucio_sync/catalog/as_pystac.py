@@ -25,7 +25,13 @@ class VersionIO(pystac.StacIO):
         self.root = f"{version.place.resolve()}/{version.commit.oid}"
 
     def read_text(self, source: str | os.PathLike[str], *_args: object, **_kwargs: object) -> str:
-        """Return the text of an object."""
+        """Return the text of an object.
+
+        Raises
+        ------
+        UsageError
+            It does not lie in this version.
+        """
         href = os.fspath(source)
         if not href.startswith(f"{self.root}/"):
             raise UsageError(f"{href} does not lie in the catalogue; pystac.StacIO.default() reads it")

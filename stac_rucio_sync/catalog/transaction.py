@@ -144,7 +144,7 @@ class Transaction:
         ItemError
             It is no item with an id, its place is taken, or a file cannot lie beside it.
         UsageError
-            There is no such parent.
+            There is no such parent, or the catalogue does not allow it.
         """
         if assets:
             _check_assets(assets)
@@ -185,6 +185,13 @@ class Transaction:
         -------
         str
             ``added``, ``modified`` or ``unchanged``.
+
+        Raises
+        ------
+        ItemError
+            It has no id or is an item, or its place is taken.
+        UsageError
+            There is no such parent, or the catalogue does not allow it.
         """
         key = key_of(stac)
         if key is None or key.kind == "item" or not key.id:
@@ -216,7 +223,8 @@ class Transaction:
         Raises
         ------
         UsageError
-            It is the root, or it is not there, or a collection whose items lie elsewhere.
+            It is the root, it is not there, or a collection whose items lie elsewhere; or the catalogue does not
+            allow it.
         """
         if located.path == ROOT:
             raise UsageError("the root of the catalogue cannot be removed")
@@ -254,6 +262,11 @@ class Transaction:
         """Put an item below another catalogue or collection.
 
         Its id and its collection stay; where it lies changes.
+
+        Raises
+        ------
+        UsageError
+            It is no item, it or the parent is not there, its new place is taken, or the catalogue does not allow it.
         """
         if located.key.kind != "item":
             raise UsageError("only items can be moved")

@@ -101,7 +101,13 @@ BBOX, INSTANT, CQL2, DURATION, PERCENT = _BBox(), _Instant(), _Cql2(), _Duration
 
 
 def did_of(text: str) -> Did:
-    """Return a DID from ``scope:name``; another text is a mistake of the command."""
+    """Return a DID from ``scope:name``.
+
+    Raises
+    ------
+    UsageError
+        The text is no DID.
+    """
     try:
         return did_of_publisher_did(text)
     except ItemError as error:

@@ -125,6 +125,13 @@ class Archive:
         """Return all links of data products, as DataLink orders them: of each file the nearest copy first.
 
         Rows that lead to a service (cut-outs) are no links to bytes, and are left out.
+
+        Raises
+        ------
+        UsageError
+            The archive refuses the question, with its words.
+        TransientError
+            It does not answer (so for all questions below).
         """
         from pyvo.dal.adhoc import DatalinkQuery  # noqa: PLC0415 - as above
         from pyvo.dal.exceptions import DALAccessError, DALQueryError  # noqa: PLC0415 - as above

@@ -235,7 +235,13 @@ class LakeHome:
                 )
 
     def load_state(self) -> LakeState:
-        """Read what the lake remembers; passwords that are missing are generated."""
+        """Read what the lake remembers; passwords that are missing are generated.
+
+        Raises
+        ------
+        FatalError
+            The file that keeps it is damaged.
+        """
         state = LakeState()
         if self.state_file.exists():
             try:

@@ -114,7 +114,13 @@ class Processes:
         return self._run / f"{name}.pid"
 
     def record(self, name: str) -> ProcessRecord | None:
-        """Return the record of a process, or None when none was started."""
+        """Return the record of a process, or None when none was started.
+
+        Raises
+        ------
+        FatalError
+            The record is damaged.
+        """
         try:
             return ProcessRecord(**json.loads(self._record_file(name).read_text(encoding="utf-8")))
         except FileNotFoundError:
@@ -128,7 +134,13 @@ class Processes:
         return record is not None and is_alive(record)
 
     def start(self, name: str, command: list[str], environment: Mapping[str, str], folder: Path) -> None:
-        """Start a process in a session of its own, with its output in ``LOG/NAME.log``, and record it."""
+        """Start a process in a session of its own, with its output in ``LOG/NAME.log``, and record it.
+
+        Raises
+        ------
+        FatalError
+            It ended at once.
+        """
         record_file = self._record_file(name)
         log = self._log / f"{name}.log"
         if log.exists() and log.stat().st_size > LONGEST_LOG_BYTES:

@@ -33,7 +33,13 @@ class RucioRules(RucioAccount):
         return [_rule(row) for row in self._calls.send("list_replication_rules", filters)]
 
     def rule(self, rule_id: str) -> Rule | None:
-        """Return one rule of anybody; None: there is none, or no more."""
+        """Return one rule of anybody; None: there is none, or no more.
+
+        Raises
+        ------
+        UsageError
+            It is no id of a rule.
+        """
         try:
             return _rule(self._calls.send("get_replication_rule", rule_id))
         except MissingError:
