@@ -25,8 +25,9 @@ $$;
 COMMENT ON FUNCTION lake.polygon IS
     'the spherical polygon of a DALI polygon (degrees); an error where it crosses itself or has too few vertices';
 
+-- Stable, as array_to_string is: a function that promises more than its parts is called row by row, not inlined.
 CREATE OR REPLACE FUNCTION lake.is_ascii(VARIADIC texts text[]) RETURNS boolean
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    LANGUAGE sql STABLE PARALLEL SAFE
     RETURN octet_length(array_to_string(texts, '')) = char_length(array_to_string(texts, ''));
 COMMENT ON FUNCTION lake.is_ascii IS 'whether all of some texts are ASCII; nulls are';
 

@@ -89,6 +89,22 @@ BEGIN
 END
 $types$;
 
+-- The same with the types of the table, for keep_row below. The domains that are kept say what the table does not.
+DO $plain$
+BEGIN
+    IF to_regtype('lake.obscore_plain') IS NULL THEN
+        EXECUTE (
+            SELECT format('CREATE TYPE lake.obscore_plain AS (%s)', string_agg(format('%I %s', attname, CASE
+                WHEN m.atttypid = ANY ('{lake.instant,lake.vertices,lake.circle}'::regtype[]) THEN m.atttypid::regtype
+                ELSE o.atttypid::regtype END), ', ' ORDER BY m.attnum))
+            FROM pg_attribute m JOIN pg_attribute o USING (attname)
+            WHERE m.attrelid = 'lake.obscore_metadata'::regclass AND o.attrelid = 'lake.obscore'::regclass
+                AND m.attnum > 0
+        );
+    END IF;
+END
+$plain$;
+
 CREATE OR REPLACE FUNCTION lake.datalink_url(publisher_did text) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
@@ -229,7 +245,10 @@ COMMENT ON FUNCTION lake.metadata_fault IS 'the sentence that says why metadata 
 -- over to the DID that it names. What comes back are the DIDs that did not get (or lost) their row, and why.
 --
 -- keep_row(did, metadata, fresh) is for the one DID that a statement of Rucio's plugin writes: the plain cases, without
--- arrays and joins. Where there is more to it, it says false or fails, and write_rows is to see to it.
+-- arrays and joins. Where there is more to it, it says false or fails, and write_rows is to see to it. Domains cost it
+-- more than the conversion itself, for each column anew in each transaction: so it reads metadata by the plain types,
+-- and asks of all columns together what neither these nor the constraints of lake.obscore hold. What does not pass, and
+-- what row_of_metadata has to add to, it leaves to that one.
 DO $make$
 DECLARE
     plain text;
@@ -240,6 +259,8 @@ DECLARE
     wanted_rest text;
     place_of_row text;
     place_wanted text;
+    finite text;
+    texts text;
     keys text[];
     place CONSTANT text[] := ARRAY['s_ra', 's_dec', 's_polygon', 's_bound'];
 BEGIN
@@ -250,8 +271,11 @@ BEGIN
         string_agg(name, ', ' ORDER BY attnum) FILTER (WHERE name <> ALL (place)),
         string_agg(value, ', ' ORDER BY attnum) FILTER (WHERE name <> ALL (place)),
         string_agg('o.' || name, ', ' ORDER BY attnum) FILTER (WHERE name = ANY (place)),
-        string_agg(value, ', ' ORDER BY attnum) FILTER (WHERE name = ANY (place))
-    INTO plain, of_row, of_wanted, of_excluded, plain_rest, wanted_rest, place_of_row, place_wanted
+        string_agg(value, ', ' ORDER BY attnum) FILTER (WHERE name = ANY (place)),
+        string_agg('w.' || name, ', ' ORDER BY attnum) FILTER (WHERE atttypid = 'lake.finite'::regtype),
+        string_agg('E''\n'', w.' || name, ', ' ORDER BY attnum)
+            FILTER (WHERE atttypid = ANY ('{lake.said,lake.code}'::regtype[]))
+    INTO plain, of_row, of_wanted, of_excluded, plain_rest, wanted_rest, place_of_row, place_wanted, finite, texts
     FROM pg_attribute,
         LATERAL (SELECT attname AS name, 'w.' || attname ||
             CASE attname WHEN 'obs_release_date' THEN '::timestamp' ELSE '' END AS value OFFSET 0) column_
@@ -317,9 +341,20 @@ CREATE OR REPLACE FUNCTION lake.keep_row(this_did text, metadata jsonb, fresh bo
     LANGUAGE plpgsql
 AS $body$
 DECLARE
-    w CONSTANT lake.obscore_metadata := lake.row_of_metadata(metadata);
+    w lake.obscore_plain;
     kept boolean;
 BEGIN
+    w.calib_level := NULL; -- a record of nulls: keys that are not there need no conversion then
+    w := jsonb_populate_record(w, metadata);
+    IF (
+        w.obs_publisher_did <> '' AND w.obs_id <> '' AND w.obs_collection <> '' AND w.calib_level IS NOT NULL
+        AND w.access_url IS NOT NULL AND w.access_format IS NOT NULL
+        AND (w.s_bound IS NOT NULL OR metadata ->> 'stac:fingerprint' IS NOT NULL)
+        AND greatest(%9$s) < 'Infinity' IS NOT FALSE AND least(%9$s) > '-Infinity' IS NOT FALSE
+        AND concat(%10$s) !~ '\n[[{]'
+    ) IS NOT TRUE THEN
+        w := lake.row_of_metadata(metadata);
+    END IF;
     IF NOT fresh THEN
         UPDATE lake.obscore o SET (%4$s) = ROW(%5$s)
         WHERE o.obs_publisher_did = w.obs_publisher_did AND o.did = this_did
@@ -341,7 +376,8 @@ BEGIN
 END
 $body$
     $function$, plain, of_row, of_wanted, plain_rest, wanted_rest, place_of_row, place_wanted,
-        $$SELECT FROM lake.quarantine q WHERE q.source = 'rucio:metadata' AND q.position = this_did AND q.id IS NULL$$);
+        $$SELECT FROM lake.quarantine q WHERE q.source = 'rucio:metadata' AND q.position = this_did AND q.id IS NULL$$,
+        finite, texts);
 
     SELECT array_agg(attname::text ORDER BY attnum) INTO keys
     FROM pg_attribute WHERE attrelid = 'lake.obscore_metadata'::regclass AND attnum > 0 AND NOT attisdropped;

@@ -136,7 +136,8 @@ BEGIN
             RETURN NULL;
         END IF;
     ELSIF TG_OP = 'UPDATE' THEN
-        SELECT n.scope || ':' || n.name, n.data, o.data, NOT EXISTS (SELECT FROM new_dids OFFSET 1),
+        -- What was stored is compressed where it is large: `|| '{}'` takes it out once, not for each of the looks below.
+        SELECT n.scope || ':' || n.name, n.data, o.data || '{}', NOT EXISTS (SELECT FROM new_dids OFFSET 1),
             (n.scope, n.name) <> (o.scope, o.name)
         INTO this_did, described, former, single, renamed FROM new_dids n, old_dids o;
         IF NOT FOUND THEN
@@ -145,7 +146,11 @@ BEGIN
     END IF;
     IF single THEN
         BEGIN
-            IF NOT coalesce(described ?| ours, false) AND NOT coalesce(former ?| ours, false) THEN
+            IF TG_OP = 'INSERT' AND described ? 'obs_publisher_did' AND NOT described ? 'datalinks' THEN
+                IF lake.keep_row(this_did, described, fresh => true) THEN
+                    RETURN NULL;
+                END IF;
+            ELSIF NOT coalesce(described ?| ours, false) AND NOT coalesce(former ?| ours, false) THEN
                 RETURN NULL;
             ELSIF renamed OR described ? 'datalinks' OR former ? 'datalinks'
                 OR former ->> 'obs_publisher_did' <> described ->> 'obs_publisher_did'

@@ -201,6 +201,38 @@ def test_a_value_that_a_column_cannot_hold_is_set_aside_and_mended(
     assert rows(admin) == ["tile-1", "tile-2"]
 
 
+WRONG_FOR: dict[str, tuple[Any, ...]] = {
+    "finite": ("NaN", "inf", "-Infinity"),
+    "said": (["a"], {"a": 1}),
+    "code": (["a"], {"a": 1}, "ö"),
+}
+
+
+def test_every_column_is_held_to_its_rule_by_statements_of_one_did_and_of_many(
+    rucio: Rucio, admin: psycopg.Connection
+) -> None:
+    columns = admin.execute("""
+        SELECT attname, typname FROM pg_attribute JOIN pg_type t ON t.oid = atttypid
+        WHERE attrelid = 'lake.obscore_metadata'::regclass AND typname = ANY (%s)
+    """, [list(WRONG_FOR)]).fetchall()  # fmt: skip
+    wrong = [(column, value) for column, rule in columns for value in WRONG_FOR[rule]]
+    assert len(wrong) > 60
+    for number, (column, value) in enumerate(wrong):
+        rucio.set(f"n{number}", **metadata_of(number, **{column: value}))
+    assert rows(admin) == []
+    by_one = aside(admin)
+    assert len(by_one) == len(wrong)
+    rucio.connection.execute("UPDATE dids SET data = data")
+    assert aside(admin) == by_one
+    assert rows(admin) == []
+
+
+def test_brackets_within_a_text_are_text(rucio: Rucio, admin: psycopg.Connection) -> None:
+    rucio.set("a", **metadata_of(1, proposal_id="one\n[two]", obs_creator_did="x{1}", bib_reference=""))
+    assert rows(admin, "(proposal_id, obs_creator_did, bib_reference)") == [("one\n[two]", "x{1}", "")]
+    assert aside(admin) == {}
+
+
 @pytest.mark.parametrize("key", ["calib_level", "obs_collection", "obs_id", "obs_publisher_did"])
 @pytest.mark.parametrize("how", ["removed", "null", "empty"])
 def test_a_required_key_that_goes_takes_the_row_with_it(
@@ -397,7 +429,7 @@ def test_a_claim_waits_for_a_deletion_that_is_not_committed(
     claim.join(0.5)
     assert claim.is_alive(), "it waits to learn whether the row goes"
     first.connection.commit()
-    claim.join(10)
+    claim.join(60)
     assert rows(admin, "(did, obs_id)") == [("stac:b", "second")]
     assert aside(admin) == {}
 
