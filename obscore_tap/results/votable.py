@@ -67,16 +67,20 @@ def _fields(columns: tuple[OutputColumn, ...], declare_nulls: bool) -> str:
 @lru_cache(maxsize=256)
 def _links(columns: tuple[OutputColumn, ...], url: str) -> str:
     """Return service descriptors: how to get from each obs_publisher_did to its links (DataLink 1.1 section 4)."""
-    return "".join(_descriptor(xml_id, url) for xml_id in field_ids(columns).values())
+    ids = field_ids(columns).values()
+    return "".join(_descriptor(f"links_{number}", xml_id, url) for number, xml_id in enumerate(ids, 1))
 
 
-def _descriptor(xml_id: str, url: str) -> str:
+def _descriptor(own_id: str, xml_id: str, url: str) -> str:
     return (
-        '<RESOURCE type="meta" utype="adhoc:service">\n'
+        f'<RESOURCE ID="{own_id}" name="links" type="meta" utype="adhoc:service">\n'
         "<DESCRIPTION>The files of a data product, and what can be done with them</DESCRIPTION>\n"
         f'<PARAM name="standardID" datatype="char" arraysize="*" value="{DATALINK}"/>\n'
         f'<PARAM name="accessURL" datatype="char" arraysize="*" value="{attribute(url)}"/>\n'
         '<GROUP name="inputParams">\n'
         f'<PARAM name="ID" datatype="char" arraysize="*" ucd="meta.id;meta.main" value="" ref="{xml_id}"/>\n'
+        '<PARAM name="SITE" datatype="char" arraysize="*" value="">'
+        "<DESCRIPTION>The site where you are, if your address does not tell: copies near it come first</DESCRIPTION>"
+        "</PARAM>\n"
         "</GROUP>\n</RESOURCE>\n"
     )

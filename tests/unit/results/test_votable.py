@@ -157,10 +157,11 @@ def test_a_publisher_did_has_an_id_and_a_descriptor_that_refers_to_it(name: str)
     assert [resource.get("utype") for resource in meta] == ["adhoc:service"]
     said = {param.get("name"): param.get("value") for param in meta[0].findall(tag("PARAM"))}
     assert said == {"standardID": "ivo://ivoa.net/std/DataLink#links-1.1", "accessURL": url}
-    refers = meta[0].find(f"{tag('GROUP')}[@name='inputParams']/{tag('PARAM')}")
-    assert refers is not None
-    assert refers.get("name") == "ID"
-    assert refers.get("ref") == next(root.iter(tag("FIELD"))).get("ID")
+    identifier, site = meta[0].findall(f"{tag('GROUP')}[@name='inputParams']/{tag('PARAM')}")
+    assert identifier.get("name") == "ID"
+    assert identifier.get("ref") == next(root.iter(tag("FIELD"))).get("ID")
+    # Clients send nothing for it, unless their user says where they are; TOPCAT has a field for it then.
+    assert (site.get("name"), site.get("value"), site.get("ref")) == ("SITE", "", None)
 
 
 @pytest.mark.parametrize(
@@ -179,8 +180,10 @@ def test_no_other_column_has_a_descriptor(column: OutputColumn) -> None:
 
 def test_each_of_two_publisher_dids_has_an_id_of_its_own() -> None:
     made = document(negotiate("votable"), (DID, DID), heading=Heading(datalink_url="https://example.org/links"))
-    ids = [field.get("ID") for field in etree.fromstring(made).iter(tag("FIELD"))]
-    assert len(set(ids)) == 2
+    root = etree.fromstring(made)
+    ids = [field.get("ID") for field in root.iter(tag("FIELD"))]
+    services = [resource.get("ID") for resource in root if resource.get("type") == "meta"]
+    assert len({*ids, *services}) == 4
     assert [made.count(f'ref="{one}"'.encode()) for one in ids] == [1, 1]
 
 
