@@ -12,7 +12,7 @@ TESTS ?= tests
 WORKERS ?= 2
 PYTEST := $(BIN)/pytest
 
-.PHONY: help install system demo test test-slow test-faults test-unit test-pgstac test-butler test-slurm test-dachs test-compose test-helm bench lint docs format clean
+.PHONY: help install system demo test test-slow test-faults test-unit test-examples test-pgstac test-butler test-slurm test-dachs test-compose test-helm bench lint docs format clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ test-faults: system install  ## Kill, restart, refuse, hang, fill up: a sync or 
 
 test-unit: install  ## Only the pure tests, in seconds
 	@$(PYTEST) -m "not slow" tests/unit
+
+test-examples: install  ## The tests that make up their examples, 20 times with others (5 minutes)
+	@for round in {1..20}; do $(PYTEST) -q -m "hypothesis and not slow" --hypothesis-profile exploring tests/unit tests/catalog; done
 
 test-pgstac: system install  ## Opt-in: sources on a real pgstac server (installs PostGIS)
 	@scripts/system-packages.sh pgstac

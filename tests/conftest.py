@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from stac_rucio_sync.lake import Lake, running_settings
 from stac_rucio_sync.settings import Settings, load_settings
@@ -18,6 +20,12 @@ from tests.homes import session_home
 from tests.ports import lake_ports
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+# The same examples in every run, however busy the machine is; `make test-examples` looks for others.
+hypothesis_settings.register_profile("exploring", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.register_profile("steady", hypothesis_settings.get_profile("exploring"), derandomize=True)
+hypothesis_settings.load_profile("steady")
+
 LONGEST_FIRST = ("e2e", "rucio", "lake", "postgres", "consistency", "cluster", "catalog")
 
 

@@ -178,7 +178,7 @@ def server(tmp_path: Path) -> Iterator[str]:
         [*program, f"--base-path={place}", place], stderr=subprocess.DEVNULL, start_new_session=True
     )
     try:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while time.monotonic() < until:
             with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
                 break
@@ -186,7 +186,7 @@ def server(tmp_path: Path) -> Iterator[str]:
         yield f"git://127.0.0.1:{port}/survey.git"
     finally:
         os.killpg(running.pid, signal.SIGTERM)
-        running.wait(20)
+        running.wait(60)
 
 
 def test_a_git_repository_goes_to_a_server_and_back(server: str, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from tests.unit.loopback import Answer, Asked, Loopback, serving
 FILES = 60
 AT_A_TIME = 8
 """Files that the origin is asked for at a time."""
-SECONDS = 60.0
+SECONDS = 100.0
 
 
 def content(path: str) -> bytes:

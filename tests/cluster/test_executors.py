@@ -65,8 +65,8 @@ def test_leaving_the_block_withdraws_what_has_no_answer(tmp_path: Path) -> None:
         with open_executor(1, str(cluster.file)) as executor:
             answered = executor.submit(calls.process_after, 0.0)
             answered.result(timeout=60)
-            unanswered = [executor.submit(calls.process_after, 30.0) for _ in range(4)]
-        assert time.monotonic() - started < 25
+            unanswered = [executor.submit(calls.process_after, 100.0) for _ in range(4)]
+        assert time.monotonic() - started < 90
         assert answered.result() == cluster.workers[0].pid
         assert wait(unanswered, timeout=1).not_done == set()
         assert all(call.cancelled() for call in unanswered)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-_SECONDS = 30.0
+_SECONDS = 100.0
 
 
 @dataclass

@@ -23,7 +23,7 @@ from rucio.daemons.common import run_daemon
 run_daemon(once=True, graceful_stop=Event(), executable="necromancer", partition_wait_time=0, sleep_time=1,
            run_once_fnc=partial(run_once, bulk=1000))
 """
-SECONDS = 60.0
+SECONDS = 100.0
 
 
 def run_necromancer(lake: RunningLake) -> None:

@@ -31,7 +31,7 @@ from tests.ports import free_port
 
 NAME = "annotated"
 SITES = {"VIENNA-DISK": "vienna", "SYDNEY-DISK": "sydney", "SANFRANCISCO-DISK": "san-francisco"}
-_SECONDS = 60.0
+_SECONDS = 100.0
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def running_annotated(lake: RunningLake, folder: Path) -> Iterator[Annotated]:
     others = tuple(key for key in keys if key not in copied)
     _copy([dataset_did(key, settings) for key in copied], lake)
     _mirror(settings)
-    with _served(lines, folder) as api:
+    with stac_api(lines, folder) as api:
         yield Annotated(lake, settings, api, items, copied, others)
 
 
@@ -112,7 +112,7 @@ def _mirror(settings: Settings) -> None:
 
 
 @contextmanager
-def _served(lines: Path, folder: Path) -> Iterator[str]:
+def stac_api(lines: Path, folder: Path) -> Iterator[str]:
     """Run a real STAC API server on items."""
     port, log = free_port(), folder / "rustac.log"
     command = [str(Path(sys.executable).with_name("rustac")), "serve", str(lines), "--create-collections"]
@@ -132,7 +132,7 @@ def serving(command: list[str], port: int, log: Path, path: str = "/") -> Iterat
             assert server.poll() is None, log.read_text(errors="replace")
             assert time.monotonic() < deadline, log.read_text(errors="replace")
             try:
-                requests.get(url + path, timeout=5)
+                requests.get(url + path, timeout=60)
             except requests.ConnectionError:
                 time.sleep(0.05)
             else:

@@ -28,8 +28,8 @@ from tests.ports import free_port
 ITEMS = 200
 SCOPE = "vo"
 SOURCE = "vo-services"
-_START_SECONDS = 30.0
-_STOP_SECONDS = 40.0
+_START_SECONDS = 100.0
+_STOP_SECONDS = 60.0
 
 
 @dataclass(frozen=True)

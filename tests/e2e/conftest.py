@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -13,11 +11,11 @@ import pytest
 
 from stac_rucio_sync.lake import Lake
 from tests.conftest import RunningLake, running
-from tests.e2e.annotated import serving
+from tests.e2e.annotated import stac_api
 from tests.e2e.archive import Archive, running_archive
 from tests.e2e.copies import Copies, copied_item
 from tests.homes import session_home
-from tests.ports import free_port, lake_ports
+from tests.ports import lake_ports
 
 
 @contextmanager
@@ -43,12 +41,10 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
 @pytest.fixture(scope="session")
 def archive_api(archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A STAC API with the items of the archive."""
-    folder, port = tmp_path_factory.mktemp("archive-api"), free_port()
+    folder = tmp_path_factory.mktemp("archive-api")
     lines = folder / "items.ndjson"
     lines.write_bytes(b"\n".join(orjson.dumps(item) for item in archive.items))
-    rustac = str(Path(sys.executable).with_name("rustac"))
-    command = [rustac, "serve", str(lines), "--create-collections", "--addr", f"127.0.0.1:{port}"]
-    with serving(command, port, folder / "rustac.log") as url:
+    with stac_api(lines, folder) as url:
         yield url
 
 

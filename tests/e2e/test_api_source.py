@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 from stac_rucio_sync.errors import UsageError
 from stac_rucio_sync.model import ItemRead
 from stac_rucio_sync.sources import ReadOptions, open_source
-from tests.ports import free_port
+from tests.e2e.annotated import stac_api
 
 COUNT = 60
 
@@ -42,28 +37,8 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("api")
     items = folder / "items.ndjson"
     items.write_text("".join(json.dumps(_item(number)) + "\n" for number in range(COUNT)))
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    program = Path(sys.executable).with_name("rustac")
-    command = [str(program), "serve", str(items), "--create-collections", "--addr", url.removeprefix("http://")]
-    with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as server:
-        try:
-            _wait_for(url, server)
-            yield url
-        finally:
-            server.terminate()
-
-
-def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(100):
-        assert server.poll() is None, "rustac ended by itself"
-        try:
-            requests.get(url, timeout=1).raise_for_status()
-        except requests.RequestException:
-            time.sleep(0.1)
-        else:
-            return
-    raise TimeoutError(url)
+    with stac_api(items, folder) as url:
+        yield url
 
 
 def _read(url: str, **options: Any) -> tuple[set[str], bool]:

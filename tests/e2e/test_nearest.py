@@ -75,7 +75,7 @@ class Nearby:
                 f"{self.url}/datalink/links",
                 params={"ID": str(self.copies.did)} | parameters,
                 headers={} if forwarded is None else {"X-Forwarded-For": forwarded},
-                timeout=30,
+                timeout=60,
             )
         assert answer.ok, answer.text
         rows = parse_single_table(BytesIO(answer.content)).to_table()
@@ -169,12 +169,12 @@ def test_behind_a_proxy_that_nobody_trusts_the_client_is_the_proxy(nearby: Nearb
 
 
 def test_the_nearest_copy_is_the_one_that_clients_fetch(nearby: Nearby) -> None:
-    original = requests.get(nearby.copies.item["assets"]["image"]["href"], timeout=30).content
+    original = requests.get(nearby.copies.item["assets"]["image"]["href"], timeout=60).content
     for site in SITES:
         (this,) = [row for row in nearby.links(address=AT_SITE[site]) if row["semantics"] == "#this"]
         assert this["rse"] == NEAREST_FIRST[site][0]
         assert this["site"] == site
-        assert requests.get(str(this["access_url"]), timeout=30).content == original
+        assert requests.get(str(this["access_url"]), timeout=60).content == original
 
 
 WHEREABOUTS: Final[list[dict[str, Any]]] = [
@@ -233,7 +233,7 @@ def test_a_client_beside_a_closed_rse_gets_the_next_nearest(nearby: Nearby) -> N
     assert closed["why"] == (
         "VIENNA-DISK: at the client's site vienna (told by SITE); cannot be read now: VIENNA-DISK is closed for reading"
     )
-    deadline = time.monotonic() + 10  # services ask for the state of RSEs every few seconds
+    deadline = time.monotonic() + 60  # services ask for the state of RSEs every few seconds
     while (rows := nearby.links(SITE="vienna"))[0]["rse"] == "VIENNA-DISK":
         assert time.monotonic() < deadline
         time.sleep(0.2)

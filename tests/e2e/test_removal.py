@@ -28,8 +28,6 @@ from tests.e2e.chosen.found import ask_rucio, ask_tables
 from tests.e2e.test_sync import Bench, an_item
 from tests.unit.loopback import Answer, as_json, serving
 
-pytestmark = pytest.mark.timeout(200)
-
 REAL_ITEMS, SIZED, MOST_ASSETS = 150, 40, 12
 
 
@@ -383,7 +381,7 @@ def at_the_origin(bench: Removing, *numbers: int) -> list[dict[str, Any]]:
 
 
 def wait_for(rule: str, bench: Removing) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 100
     while (state := bench.rucio("get_replication_rule", rule)["state"]) != "OK":
         assert time.monotonic() < deadline, state
         time.sleep(0.5)

@@ -137,11 +137,11 @@ def test_ctrl_c_ends_the_waiting_with_the_report_so_far(searched: Searched) -> N
     command = [sys.executable, "-m", "stac_rucio_sync.cli", "--home", str(searched.lake.home), "replicate"]
     arguments = [file_of(searched, item), "--rse", VIENNA, "--wait", "--json"]
     process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 100
     while searched.states(item, rse=VIENNA)["m31"].state.value == "NONE":
         assert time.monotonic() < deadline
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert json.loads(out)["error"] == "stopped"
     assert json.loads(out)["made"] == 1

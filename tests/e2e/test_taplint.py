@@ -16,7 +16,7 @@ STAGES = ("TMV", "TME", "TMS", "TMC", "CPV", "CAP", "AVV", "QGE", "QPO", "QAS", 
 """Those of a service without ObsLocTAP (LOC): documents against their schemas, metadata, queries by
 all roads, jobs, metadata against data, ObsCore, uploads, examples."""
 
-pytestmark = [needs_stilts, pytest.mark.timeout(240)]
+pytestmark = needs_stilts
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
-import subprocess
-import sys
 import tarfile
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,15 +21,13 @@ from pystac.utils import make_absolute_href
 
 from stac_rucio_sync.settings import Settings
 from tests.conftest import RunningLake
+from tests.e2e.annotated import stac_api
 from tests.e2e.chosen.found import RucioView, Tables, ask_rucio, ask_tables, run_job, write_lines
-from tests.ports import free_port
 
 PER_COLLECTION = 3
 MOST_ASSETS = 12
 """Per item: hundreds of files of one product would only take time."""
 STRUCTURAL = {"self", "root", "parent", "collection"}
-
-pytestmark = pytest.mark.timeout(240)  # four runs over hundreds of items
 
 
 @dataclass(frozen=True)
@@ -153,30 +148,8 @@ def api_items(real_items: Path) -> list[dict[str, Any]]:
 @pytest.fixture
 def api(api_items: list[dict[str, Any]], tmp_path: Path) -> Iterator[str]:
     """A real STAC API server with the chosen items."""
-    address = f"127.0.0.1:{free_port()}"
-    program, items = Path(sys.executable).with_name("rustac"), write_lines(tmp_path / "served.ndjson", api_items)
-    command = [str(program), "serve", str(items), "--create-collections", "--addr", address]
-    with (tmp_path / "rustac.log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        wait_for(f"http://{address}", server)
-        yield f"http://{address}"
-    finally:
-        server.terminate()
-        server.wait(timeout=10)
-
-
-def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 20
-    while True:
-        assert server.poll() is None, "rustac ended by itself"
-        assert time.monotonic() < deadline
-        try:
-            requests.get(url, timeout=1).raise_for_status()
-        except requests.RequestException:
-            time.sleep(0.1)
-        else:
-            return
+    with stac_api(write_lines(tmp_path / "served.ndjson", api_items), tmp_path) as url:
+        yield url
 
 
 def content_of(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -205,7 +178,7 @@ def test_lines_and_api_end_in_the_same_rows_and_dids(
     # counts as changed, and nothing counts as new.
     served = {
         (item["collection"], item["id"]): item
-        for item in requests.get(f"{api}/search", params={"limit": 10_000}, timeout=30).json()["features"]
+        for item in requests.get(f"{api}/search", params={"limit": 10_000}, timeout=60).json()["features"]
     }
     assert len(served) == len(api_items)
     pairs = [(item, served[item["collection"], item["id"]]) for item in api_items]

@@ -27,8 +27,6 @@ from tests.e2e.test_verify import (
     two_places,
 )
 
-pytestmark = pytest.mark.timeout(200)
-
 HERE = [
     (wreck, lines)
     for wreck, lines in BREAKS

@@ -25,8 +25,6 @@ from tests.e2e.archive import served
 RSE, FAR = "VIENNA-LOCALGROUPDISK", "SYDNEY-DISK"
 SPACE = "{http://www.ivoa.net/xml/VOTable/v1.3}"
 TABLEDATA = "application/x-votable+xml;serialization=TABLEDATA"
-pytestmark = pytest.mark.timeout(200)
-
 Run = Callable[..., tuple[int, dict[str, Any]]]
 
 

@@ -31,7 +31,6 @@ from tests.e2e.chosen.found import ask_rucio
 from tests.e2e.test_removal import Removing, calls_as
 from tests.e2e.test_sync import an_item
 
-pytestmark = pytest.mark.timeout(200)
 WITH_FILES = 20
 GONE = "gone, by the source's own word, and kept: sync with --delete to remove it"
 

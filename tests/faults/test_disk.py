@@ -36,7 +36,6 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(300)
 def test_no_room_for_what_the_run_has_met(
     make_trial: Callable[..., Trial], reference: Reference, full_disk: Path, tmp_path: Path
 ) -> None:

@@ -35,7 +35,7 @@ class Account:
                 "X-Rucio-Username": section["username"],
                 "X-Rucio-Password": section["password"],
             },
-            timeout=30,
+            timeout=60,
         )
         answer.raise_for_status()
         self._headers = {"X-Rucio-Auth-Token": answer.headers["X-Rucio-Auth-Token"]}
@@ -74,7 +74,7 @@ class Account:
         body |= {"account": self.name, "lifetime": None, "grouping": "DATASET", "locked": False}
         return str(self.do("POST", "rules/", body).json()[0])
 
-    def wait_for_rule(self, rule: str, state: str, seconds: float = 60) -> dict[str, Any]:
+    def wait_for_rule(self, rule: str, state: str, seconds: float = 100) -> dict[str, Any]:
         """Wait until a rule has a state; return it."""
         deadline = time.monotonic() + seconds
         while True:

@@ -103,14 +103,14 @@ def tls_storage(
         yield TlsStorage(port, share, folder / "authority.pem")
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(60)
 
 
 def _wait_until_it_listens(port: int) -> None:
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while True:
         try:
-            ssl.get_server_certificate(("localhost", port), timeout=5)
+            ssl.get_server_certificate(("localhost", port), timeout=60)
         except ConnectionRefusedError:
             assert time.monotonic() < until, "the server does not start"
             time.sleep(0.05)
@@ -142,7 +142,7 @@ def test_a_server_of_another_authority_gets_nothing(lake: RunningLake, tmp_path:
         pfn = put(server.settings(), file, server.authority)
         assert pfn == f"https://localhost:{server.port}/share/scope/file"
         assert server.names() == ["file"]
-        assert requests.get(pfn, verify=str(server.authority), timeout=10).content == BODY
+        assert requests.get(pfn, verify=str(server.authority), timeout=60).content == BODY
 
 
 def test_a_server_of_another_name_gets_nothing(lake: RunningLake, tmp_path: Path, file: Path) -> None:

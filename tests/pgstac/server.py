@@ -93,7 +93,7 @@ class PgstacServer:
 
     def _answers(self) -> bool:
         try:
-            return requests.get(f"{self.url}/conformance", timeout=5).ok
+            return requests.get(f"{self.url}/conformance", timeout=60).ok
         except requests.RequestException:
             return False
 

@@ -39,7 +39,7 @@ def _where(fulfilled: Any) -> set[int]:
 
 
 def test_everything_is_read_over_many_pages_and_the_read_is_complete(server: PgstacServer) -> None:
-    page = requests.post(f"{server.url}/search", json={"limit": 1}, timeout=10).json()
+    page = requests.post(f"{server.url}/search", json={"limit": 1}, timeout=60).json()
     assert "numberMatched" not in page  # pgstac does not count unless told to
     numbers, reading = _read(server)
     assert numbers == set(everything())

@@ -50,7 +50,7 @@ class Pair:
         return f"postgresql://{role}:{password}@{hosts}/{DATABASE}"
 
     def ask(self, side: Side, query: str) -> list[tuple[object, ...]]:
-        with psycopg.connect(self.url("postgres", side), autocommit=True, connect_timeout=5) as connection:
+        with psycopg.connect(self.url("postgres", side), autocommit=True, connect_timeout=60) as connection:
             asked = connection.execute(query)
             return asked.fetchall() if asked.description else []
 
@@ -92,7 +92,7 @@ class Pair:
         assert self.ask("standby", "SELECT pg_promote()") == [(True,)]
 
     def caught_up(self) -> None:
-        (((wanted,),), until) = self.ask("postgres", "SELECT pg_current_wal_lsn()::text"), time.monotonic() + 30
+        (((wanted,),), until) = self.ask("postgres", "SELECT pg_current_wal_lsn()::text"), time.monotonic() + 100
         while self.ask("standby", f"SELECT pg_last_wal_replay_lsn() >= '{wanted}'") != [(True,)]:
             assert time.monotonic() < until
             time.sleep(0.02)

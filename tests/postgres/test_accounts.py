@@ -35,7 +35,7 @@ def login(database: Database, account: str, password: str) -> psycopg.Connection
     place = urlsplit(database.admin_url)
     return psycopg.connect(
         host=place.hostname, port=place.port or 5432, dbname=place.path[1:], user=account, password=password,
-        connect_timeout=10,
+        connect_timeout=60,
     )  # fmt: skip
 
 

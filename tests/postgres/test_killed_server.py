@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -24,7 +24,7 @@ Serving = Callable[[], AbstractContextManager[tuple[subprocess.Popen[bytes], str
 TABLES = "SELECT count(*) FROM pg_class WHERE relnamespace = 'tap_upload'::regnamespace AND relkind = 'r'"
 
 
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -41,6 +41,12 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def is_available(url: str) -> bool:
+    with suppress(requests.ConnectionError):
+        return b">true<" in requests.get(f"{url}/tap/availability", timeout=60).content
+    return False
 
 
 @pytest.fixture
@@ -61,17 +67,12 @@ def serve(database: Database, tmp_path: Path) -> Serving:
         with (tmp_path / "log").open("ab") as log:
             server = subprocess.Popen([*command, "serve"], stdout=log, stderr=log)
         try:
-            for _ in range(200):
-                assert server.poll() is None, (tmp_path / "log").read_text()
-                try:
-                    if requests.get(f"{url}/tap/availability", timeout=5).ok:
-                        break
-                except requests.ConnectionError:
-                    time.sleep(0.05)
+            until(lambda: server.poll() is not None or is_available(url))
+            assert server.poll() is None, (tmp_path / "log").read_text()
             yield server, url
         finally:
             server.terminate()
-            server.wait(40)
+            server.wait(60)
 
     return serving
 
@@ -82,7 +83,7 @@ def test_nothing_is_left_of_a_killed_server(serve: Serving, admin: psycopg.Conne
 
         def begun(adql: str, **files: bytes) -> str:
             form = {"LANG": "ADQL", "QUERY": adql, "PHASE": "RUN", **(upload if files else {})}
-            made = requests.post(f"{url}/tap/async", form, files=files or None, timeout=10, allow_redirects=False)
+            made = requests.post(f"{url}/tap/async", form, files=files or None, timeout=60, allow_redirects=False)
             assert made.status_code == 303, made.text
             return made.headers["Location"]
 
@@ -91,7 +92,7 @@ def test_nothing_is_left_of_a_killed_server(serve: Serving, admin: psycopg.Conne
         waiting = begun("SELECT TOP 1 schema_name FROM tap_schema.schemas")
         workers = processes_below(server.pid)
         assert len(workers) >= 2
-        assert (count(admin, TABLES), [requests.get(f"{job}/phase", timeout=5).text for job in running]) == (
+        assert (count(admin, TABLES), [requests.get(f"{job}/phase", timeout=60).text for job in running]) == (
             2,
             ["EXECUTING"] * 2,
         )
@@ -99,14 +100,14 @@ def test_nothing_is_left_of_a_killed_server(serve: Serving, admin: psycopg.Conne
         (partial.parent / "half.part").write_bytes(b"half a result")
         os.kill(server.pid, signal.SIGKILL)
         server.wait()
-        until(lambda: not any(map(is_alive, workers)), 2)
+        until(lambda: not any(map(is_alive, workers)))
     with serve() as (_, url):  # on the same port, at once
 
         def phases() -> list[str]:
-            return [requests.get(f"{job}/phase", timeout=5).text for job in (*running, waiting)]
+            return [requests.get(f"{job}/phase", timeout=60).text for job in (*running, waiting)]
 
         until(lambda: phases() == ["ERROR", "ERROR", "COMPLETED"])
-        assert "run the query again" in requests.get(f"{running[0]}/error", timeout=5).text
+        assert "run the query again" in requests.get(f"{running[0]}/error", timeout=60).text
         until(lambda: count(admin, RUNNING) == 0 and count(admin, TABLES) == 0)
         assert not list(tmp_path.glob("results/*/*.part"))
         assert count(admin, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0

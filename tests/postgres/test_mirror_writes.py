@@ -116,7 +116,7 @@ def test_an_item_that_goes_while_its_file_is_written_takes_the_rows_with_it(
         writer.join(0.3)
         assert writer.is_alive(), "it waits for the removal"
         removal.commit()
-        writer.join(10)
+        writer.join(60)
     assert rows(admin) == set()
 
 
@@ -142,7 +142,7 @@ def test_writers_at_the_same_time_end_with_the_newest(
             for thread in threads:
                 thread.start()
             for thread in threads:
-                thread.join(30)
+                thread.join(60)
             assert rows(admin) == shown(*answers[-1]), numbers
     finally:
         for one in others:

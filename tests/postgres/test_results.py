@@ -346,7 +346,7 @@ def test_a_small_result_says_how_long_it_is_and_is_one_chunk(service: Database) 
 
 def test_infos_stand_in_the_votable(service: Database) -> None:
     answer = run(
-        service, EVERYTHING, negotiate("votable"), max_rows=1, timeout=5, infos=[Info("QUERY", "SELECT 'a' < \"b\"")]
+        service, EVERYTHING, negotiate("votable"), max_rows=1, timeout=30, infos=[Info("QUERY", "SELECT 'a' < \"b\"")]
     )
     infos = parse(io.BytesIO(read(answer))).resources[0].infos
     assert ("QUERY", "SELECT 'a' < \"b\"") in [(info.name, info.value) for info in infos]

@@ -70,7 +70,7 @@ def running(admin: psycopg.Connection) -> int:
     return int(found[0])
 
 
-def becomes(expected: int, admin: psycopg.Connection, seconds: float = 5.0) -> bool:
+def becomes(expected: int, admin: psycopg.Connection, seconds: float = 60.0) -> bool:
     until = time.monotonic() + seconds
     while running(admin) != expected:
         if time.monotonic() > until:
@@ -197,27 +197,32 @@ def test_a_query_ends_with_its_time(service: Database, admin: psycopg.Connection
     with pytest.raises(QueryTimeout, match=r"longer than 0\.3 s"):
         asked(service, SLOW, timeout=0.3)
     assert running(admin) == 0
-    answer = asked(service, ENDLESS, timeout=0.5)
+    answer = asked(service, ENDLESS, timeout=1.5)  # of which the first rows take a part
     read_on = iter(answer.chunks)
-    time.sleep(0.7)
+    time.sleep(1.7)
     for _ in read_on:
         pass
-    assert "longer than 0.5 s" in answer.ending.error
-    assert read(asked(service, SLOW_ENOUGH, "csv", timeout=5)) == b"i\r\n1\r\n"  # the next one has its own time
+    assert "longer than 1.5 s" in answer.ending.error
+    assert read(asked(service, SLOW_ENOUGH, "csv", timeout=30)) == b"i\r\n1\r\n"  # the next one has its own time
 
 
-SLOW_ENOUGH = of("SELECT 1 WHERE pg_sleep(0.6) IS NOT NULL")
+SLOW_ENOUGH = of("SELECT 1 WHERE pg_sleep(1.6) IS NOT NULL")
 
 
 def test_a_query_is_cancelled_from_another_thread_before_its_first_row(
     service: Database, admin: psycopg.Connection
 ) -> None:
     cancels: list[Callable[[], None]] = []
-    timer = threading.Timer(0.3, lambda: cancels[0]())  # noqa: PLW0108 - it is not there yet
-    timer.start()
+
+    def cancel() -> None:
+        assert becomes(1, admin)
+        cancels[0]()
+
+    cancelling = threading.Thread(target=cancel)
+    cancelling.start()
     with pytest.raises(Refusal, match="cancelled"):
         asked(service, SLOW, started=cancels.append)
-    timer.join()
+    cancelling.join()
     assert running(admin) == 0
     cancels[0]()
 

@@ -125,5 +125,5 @@ def test_a_role_that_may_not_write_is_fatal_at_once(database: Database) -> None:
     started = time.monotonic()
     with pytest.raises(FatalError, match="permission denied"):
         store.commit("s", [settled_item(wanted_item(1))], [])
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     store.close()

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,9 @@ from obscore_tap.services import check_services
 from stac_rucio_sync.settings import load_settings
 from tests.ports import free_port
 from tests.postgres.pair import ITEMS, Pair, Side, running_pair
-from tests.postgres.test_killed_server import until
+from tests.postgres.test_killed_server import is_available, until
 from tests.postgres.test_uws_queries import LONG as ENDLESS
 from tests.postgres.test_uws_queries import VOTABLE
-
-pytestmark = pytest.mark.timeout(180)
 
 SHORT = "SELECT TOP 20 obs_publisher_did, s_ra FROM ivoa.obscore WHERE s_dec > 10"
 SUM = "SELECT COUNT(*) AS n FROM ivoa.obscore AS a, ivoa.obscore AS b WHERE a.t_min < b.t_max"
@@ -148,15 +146,9 @@ def serve(settings_file: Path, tmp_path: Path) -> Serving:
             yield url
         finally:
             server.terminate()
-            server.wait(40)
+            server.wait(60)
 
     return serving
-
-
-def is_available(url: str) -> bool:
-    with suppress(requests.ConnectionError):
-        return b">true<" in requests.get(f"{url}/tap/availability", timeout=30).content
-    return False
 
 
 def begun(url: str, adql: str = SHORT) -> requests.Response:

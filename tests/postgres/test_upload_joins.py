@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -33,8 +32,6 @@ FILL = f"""
 """  # noqa: S608 - a constant; positions all over the sky, evenly: a spiral of the golden angle,
 # and rows of half a kilobyte, as they are in earnest
 JOIN = "SELECT m.number, o.obs_id FROM TAP_UPLOAD.mine AS m JOIN ivoa.obscore AS o"
-SECONDS = 1.0
-"""Reading all rows of the large table for each of the uploaded ones would take minutes, reading it once a second."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +40,6 @@ class Joined:
 
     plan: str
     rows: set[tuple[int, str]]
-    seconds: float
-    """From the upload to the last row."""
 
 
 class Archive:
@@ -60,14 +55,12 @@ class Archive:
         with (
             closing(Uploads(self._database.jobs_url, UploadLimits())) as uploads,
             psycopg.connect(self._database.query_url, autocommit=True) as user,
+            uploads.loaded(uploads.requested(["mine,param:p"], {"p": document})) as tables,
         ):
-            begun = time.monotonic()
-            with uploads.loaded(uploads.requested(["mine,param:p"], {"p": document})) as tables:
-                query = f"{translate(adql, self._published.with_tables(tables)).sql} LIMIT 20001".encode()
-                rows = set(user.execute(query).fetchall())
-                seconds = time.monotonic() - begun
-                plan = "\n".join(line for (line,) in user.execute(b"EXPLAIN " + query))
-        return Joined(plan, rows, seconds)
+            query = f"{translate(adql, self._published.with_tables(tables)).sql} LIMIT 20001".encode()
+            rows = set(user.execute(query).fetchall())
+            plan = "\n".join(line for (line,) in user.execute(b"EXPLAIN " + query))
+        return Joined(plan, rows)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +102,6 @@ def test_positions_are_joined_by_the_index_of_positions(archive: Archive, condit
     near = np.argwhere(unit_vectors(ra, dec) @ spiral().T > np.cos(np.radians(0.5)))
     assert joined.rows == {(one, f"o{other}") for one, other in near.tolist()}
     assert len(joined.rows) > 100
-    assert joined.seconds < SECONDS
 
 
 def test_identifiers_are_joined_by_the_primary_key(archive: Archive) -> None:
@@ -121,4 +113,3 @@ def test_identifiers_are_joined_by_the_primary_key(archive: Archive) -> None:
     assert "obscore_pkey" in joined.plan, joined.plan
     assert "Seq Scan on obscore" not in joined.plan, joined.plan
     assert joined.rows == {(place, f"o{number}") for place, number in enumerate(numbers)}
-    assert joined.seconds < SECONDS

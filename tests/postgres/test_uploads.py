@@ -429,7 +429,7 @@ def test_what_a_table_claims_costs_nothing(uploads: Uploads, document: bytes) ->
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 20_000_000
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 30
 
 
 def test_memory_does_not_grow_with_the_rows(database: Database) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import psycopg
 
 from stac_rucio_sync.locality import Locality
 from stac_rucio_sync.model.rules import RuleWish
@@ -86,6 +88,15 @@ class Searched:
             for asked, unreadable in asked_batches(self.source(*items), settings, Choice()):
                 assert unreadable == []
                 assert registrar.register(asked) == {}
+
+    def wait_for_judges(self) -> None:
+        """Wait until Rucio's daemons have looked at what was registered: where both want a row, a call is repeated."""
+        assert self.lake.settings.database.admin_url is not None
+        until = time.monotonic() + 100
+        with psycopg.connect(self.lake.settings.database.admin_url.get_secret_value(), autocommit=True) as connection:
+            while connection.execute("SELECT 1 FROM dev.updated_dids WHERE scope = %s", [self.scope]).fetchone():
+                assert time.monotonic() < until, "the judges do not look at what is new"
+                time.sleep(0.1)
 
     def replicate(
         self, *items: dict[str, Any], rse: str, account: str = "ingest", wish: dict[str, Any] | None = None, **how: Any

@@ -57,14 +57,14 @@ def test_what_others_print_while_a_thread_logs_in_is_theirs(
     def stumbles(request: bytes) -> str | None:
         if request.startswith(b"GET /auth"):
             asked.set()
-            go_on.wait(20)
+            go_on.wait(60)
         return None
 
     with stumbling(lake, tmp_path, stumbles) as (config, _):
         calls = RucioCalls(Rucio(config=config))
         worker = threading.Thread(target=calls.send, args=["list_rses"])
         worker.start()
-        assert asked.wait(20)
+        assert asked.wait(60)
         print('{"added": 1}')  # noqa: T201 - the report
         go_on.set()
         worker.join()

@@ -116,7 +116,7 @@ def test_a_server_that_never_answers_is_left_after_the_time_out(
     release = threading.Event()
 
     def hangs(_: bytes) -> str:
-        release.wait(20)
+        release.wait(60)
         return "drop"
 
     with proxied(lake, tmp_path, hangs, attempts=1, timeout=0.3) as (store, _):

@@ -107,7 +107,7 @@ def test_awkward_names_go_up_and_come_down(lake: RunningLake, tmp_path: Path) ->
     assert (code, said, report["uploaded"]) == (0, "", len(sums))
     assert {path: line["md5"] for path, line in lines.items()} == sums
     assert downloaded(lake, tmp_path / "down", {path: line["did"] for path, line in lines.items()}) == sums
-    got = {path: requests.get(line["pfn"], timeout=30) for path, line in lines.items()}
+    got = {path: requests.get(line["pfn"], timeout=60) for path, line in lines.items()}
     assert {answer.status_code for answer in got.values()} == {200}
     assert {path: md5(answer.content) for path, answer in got.items()} == sums
 

@@ -128,7 +128,7 @@ class Uploading:
         did = self.did(name)
         (row,) = self.root.send("list_replicas", [{"scope": did.scope, "name": did.name}], schemes=["http"])
         (pfn,) = row["rses"][rse]
-        answer = requests.get(pfn, timeout=30)
+        answer = requests.get(pfn, timeout=60)
         answer.raise_for_status()
         return answer.content
 
@@ -152,7 +152,7 @@ class Meeting:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._barrier = threading.Barrier(2, timeout=20)
+        self._barrier = threading.Barrier(2, timeout=60)
 
     def __call__(self, name: str, _task: Any) -> None:
         if name == self._name:

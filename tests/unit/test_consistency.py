@@ -244,7 +244,7 @@ def test_a_storage_that_answers_no_more_ends_the_audit(monkeypatch: pytest.Monke
     replicas = [replace(REPLICA, did=Did("s", str(number)), path=f"s/{number}") for number in range(40)]
     files = {one.path: StoredFile(one.path, 3) for one in replicas if one.path is not None}
     with serving(answer) as server, ThreadPoolExecutor(2) as pool, closing(RucioConsistency(Settings())) as edge:
-        storage = WebDavStorage(server.url, lambda: SimpleNamespace(session=requests.Session(), cert=None, timeout=5))
+        storage = WebDavStorage(server.url, lambda: SimpleNamespace(session=requests.Session(), cert=None, timeout=60))
         subject = Subject("DISK", storage, RseReport("DISK", server.url))
         examiner = Examiner(edge, pool, datetime.now(UTC))
         examined = examiner.replicas(subject, replicas, files, lambda _: True)

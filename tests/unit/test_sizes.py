@@ -165,13 +165,16 @@ def test_each_file_is_asked_once_a_run() -> None:
 
 
 def test_a_host_sees_no_more_requests_at_a_time_than_it_may() -> None:
-    lock, now, most = threading.Lock(), 0, 0
+    lock, now, most, together = threading.Lock(), 0, 0, threading.Event()
 
     def slow(_: Asked) -> Answer:
         nonlocal now, most
         with lock:
             now += 1
             most = max(most, now)
+            if now > 1:
+                together.set()
+        together.wait(60)
         time.sleep(0.01)
         with lock:
             now -= 1

@@ -104,7 +104,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def storage_of(answer: Callable[[Asked], Answer]) -> Iterator[tuple[WebDavStorage, Loopback]]:
     with serving(answer) as server:
         storage = WebDavStorage(
-            f"{server.url}/data", lambda: SimpleNamespace(session=requests.Session(), cert=None, timeout=5)
+            f"{server.url}/data", lambda: SimpleNamespace(session=requests.Session(), cert=None, timeout=60)
         )
         try:
             yield storage, server
@@ -200,7 +200,7 @@ def test_what_may_not_be_read_or_deleted_is_refused() -> None:
 
 
 def test_folders_are_listed_side_by_side() -> None:
-    together = threading.Barrier(4, timeout=10)
+    together = threading.Barrier(4, timeout=60)
 
     def listed(folder: str) -> Iterator[tuple[str | None, str | None]]:
         if folder:

@@ -139,7 +139,7 @@ def listen() -> Iterator[Callable[..., str]]:
 def test_the_answer_comes_when_the_events_were_heard(listen: Callable[..., str]) -> None:
     heard: list[Heard] = []
     url = listen(heard.append)
-    answer = requests.post(url, data=event("transfer-done", scope="s", name="n"), timeout=10)
+    answer = requests.post(url, data=event("transfer-done", scope="s", name="n"), timeout=60)
     assert (answer.status_code, answer.json()) == (200, {"events": 1, "dids": 1})
     assert heard == [Heard(1, frozenset({Did("s", "n")}))]
 
@@ -148,7 +148,7 @@ def test_events_that_could_not_be_written_are_to_be_sent_again(listen: Callable[
     def hear(_heard: Heard) -> None:
         raise TransientError("Rucio is away")
 
-    answer = requests.post(listen(hear), data=event("transfer-done", scope="s", name="n"), timeout=10)
+    answer = requests.post(listen(hear), data=event("transfer-done", scope="s", name="n"), timeout=60)
     assert (answer.status_code, answer.json()["error"]) == (503, "Rucio is away")
 
 
@@ -159,7 +159,7 @@ def test_a_token_is_asked_for(listen: Callable[..., str]) -> None:
 
     def post(authorization: str | None) -> int:
         headers = {"Authorization": authorization} if authorization else {}
-        return requests.post(url, data=body, headers=headers, timeout=10).status_code
+        return requests.post(url, data=body, headers=headers, timeout=60).status_code
 
     wrong = [
         None,
@@ -179,20 +179,20 @@ def test_bodies_have_a_limit_a_length_and_a_form(listen: Callable[..., str], mon
     heard: list[Heard] = []
     url = listen(heard.append)
     monkeypatch.setattr(receiver_module, "BODY_BYTES", 1000)
-    assert requests.post(url, data=b" " * 1001, timeout=10).status_code == 413
-    assert requests.post(url, data=iter([b"chunk"]), timeout=10).status_code == 411
-    assert requests.post(url, data=b"<xml/>", timeout=10).status_code == 400
-    assert requests.post(url, data=bytes(range(256)), timeout=10).status_code == 400
-    assert requests.get(url, timeout=10).status_code == 501
+    assert requests.post(url, data=b" " * 1001, timeout=60).status_code == 413
+    assert requests.post(url, data=iter([b"chunk"]), timeout=60).status_code == 411
+    assert requests.post(url, data=b"<xml/>", timeout=60).status_code == 400
+    assert requests.post(url, data=bytes(range(256)), timeout=60).status_code == 400
+    assert requests.get(url, timeout=60).status_code == 501
     assert heard == []
-    assert requests.post(url, data=b"", timeout=10).json() == {"events": 0, "dids": 0}
+    assert requests.post(url, data=b"", timeout=60).json() == {"events": 0, "dids": 0}
 
 
 def test_a_post_that_breaks_off_is_not_heard(listen: Callable[..., str]) -> None:
     heard: list[Heard] = []
     host, _, port = listen(heard.append).removeprefix("http://").removesuffix("/events").partition(":")
     body = event("transfer-done", scope="s", name="n")
-    with socket.create_connection((host, int(port)), timeout=10) as sender:
+    with socket.create_connection((host, int(port)), timeout=60) as sender:
         sender.sendall(b"POST /events HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (len(body) + 1) + body)
         sender.shutdown(socket.SHUT_WR)
         assert b" 400 " in sender.recv(1000).split(b"\r\n")[0]
@@ -210,7 +210,7 @@ def test_posts_at_the_same_time_are_all_heard(listen: Callable[..., str]) -> Non
     codes: list[int] = []
 
     def post(number: int) -> None:
-        answer = requests.post(url, data=event("transfer-done", scope="s", name=f"f{number}"), timeout=20)
+        answer = requests.post(url, data=event("transfer-done", scope="s", name=f"f{number}"), timeout=60)
         codes.append(answer.status_code)
 
     threads = [threading.Thread(target=post, args=(number,)) for number in range(12)]
