@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
-from stac_rucio_sync.audit import (
+from stac_rucio_sync.batch import BatchOutcome, BatchWork, Effects, Mapper
+from stac_rucio_sync.differences import (
     lake_differences,
     row_action,
     row_differences,
@@ -20,7 +21,6 @@ from stac_rucio_sync.audit import (
     surplus_files,
     surplus_keys,
 )
-from stac_rucio_sync.batch import BatchOutcome, BatchWork, Effects, Mapper
 from stac_rucio_sync.errors import ItemError, RefusedError
 from stac_rucio_sync.mapping.fingerprint import fingerprint, settings_digest
 from stac_rucio_sync.mapping.item import item_key

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stac_rucio_sync.audit import lake_differences, row_action, row_differences, same_json, settled_of
+from stac_rucio_sync.differences import lake_differences, row_action, row_differences, same_json, settled_of
 from stac_rucio_sync.model import Did, File, Found, ItemKey, LakePlace, Link, ObsCoreRow, Wanted, WantedReplica
 from stac_rucio_sync.plan import Action, Sign
 from stac_rucio_sync.stores.audit_rows import RowDifference
