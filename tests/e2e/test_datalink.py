@@ -407,7 +407,7 @@ def test_a_walk_like_topcats_ends_at_the_bytes_of_the_origin(archive: Archive, c
     assert descriptor is not None
     told = {str(one.get("name")): str(one.get("value")) for one in descriptor.findall(f"{SPACE}PARAM")}
     assert told["standardID"] == STANDARD
-    (parameter,) = descriptor.findall(f"{SPACE}GROUP[@name='inputParams']/{SPACE}PARAM")
+    (parameter,) = descriptor.findall(f"{SPACE}GROUP[@name='inputParams']/{SPACE}PARAM[@ref]")
     fields = [field.get("ID") for field in root.iter(f"{SPACE}FIELD")]
     assert fields.index(parameter.get("ref")) == 0
     (did,) = [str(row["obs_publisher_did"]) for row in parse_single_table(str(answer)).to_table()]
