@@ -52,6 +52,11 @@ COMMANDS: Final[Mapping[str, Place]] = {
         "quarantine",
         "List the items that were set aside, with their reasons, or try them again.",
     ),
+    "forget": Place(
+        "stac_rucio_sync.commands.forget",
+        "forget",
+        "Forget a source that is synced no more; with --items, remove its items, too.",
+    ),
     "replicate": Place(
         "stac_rucio_sync.commands.replicate",
         "replicate",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from stac_rucio_sync.errors import SyncError
 from stac_rucio_sync.model import RunEnd
@@ -18,6 +18,8 @@ from stac_rucio_sync.stores.state import SourceState
 
 LOG = logging.getLogger(__name__)
 
+DESCRIBED: Final = "rucio:metadata"
+"""What stands for the source of what users of Rucio describe themselves, which no run reads."""
 SOURCE_LOCKS: Final = 0x57AC0002
 """First half of the advisory lock of a source; the second is the hash of its name."""
 
@@ -57,6 +59,27 @@ _NOT_BEGUN = """
         last_outcome = 'failed', last_error = %s, last_report = NULL
     WHERE name = ANY (%s) AND pg_try_advisory_xact_lock(%s, hashtext(name))
 """
+_REMEMBERED = """
+    SELECT (SELECT count(*) FROM lake.source WHERE name = %(name)s),
+        (SELECT count(*) FROM lake.item WHERE source = %(name)s),
+        (SELECT count(*) FROM lake.quarantine WHERE source = %(name)s),
+        (SELECT count(*) FROM lake.removal WHERE source = %(name)s)
+"""
+_FORGET = """
+    WITH dropped AS (DELETE FROM lake.quarantine WHERE source = %(name)s)
+    DELETE FROM lake.source WHERE name = %(name)s
+"""
+
+
+class Remembered(NamedTuple):
+    """How much is remembered under the name of a source."""
+
+    sources: int
+    """0 or 1: its state."""
+    items: int
+    quarantined: int
+    removals: int
+    """Items whose removal was cut short: what is still to be taken out of Rucio."""
 
 
 class Runs:
@@ -93,3 +116,11 @@ class Runs:
     def not_begun(self, names: Sequence[str], error: str) -> None:
         """Note that a source could not even be opened, if it was synced before, under one of some names."""
         self._sessions.execute(_NOT_BEGUN, [plain_text(error), list(names), SOURCE_LOCKS], patience=0.0)
+
+    def remembered(self, source: str) -> Remembered:
+        """Return how much is remembered under a name."""
+        return Remembered(*self._sessions.rows(_REMEMBERED, {"name": source})[0])
+
+    def forget(self, source: str) -> None:
+        """Drop the state of a source and its quarantine; items, and notes of removals that have begun, stay."""
+        self._sessions.execute(_FORGET, {"name": source})
