@@ -26,3 +26,8 @@ def processor_seconds(pids: Iterable[int]) -> float:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         ticks += int(fields[_USER]) + int(fields[_SYSTEM])
     return ticks / _TICKS
+
+
+def precise_processor_seconds(pid: int) -> float:
+    """Return the seconds that a process of one thread has taken so far, by the nanoseconds of ``schedstat``."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
