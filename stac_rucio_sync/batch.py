@@ -40,6 +40,8 @@ class BatchWork:
     source: str
     items: Mapping[ItemKey, tuple[ItemRead, str]]
     quarantined: tuple[Quarantined, ...] = ()
+    again: frozenset[ItemKey] = frozenset()
+    """Items that are as they were, and of which an origin did not tell a size before."""
 
 
 @dataclass(slots=True)
@@ -48,6 +50,8 @@ class BatchOutcome:
 
     fates: dict[ItemKey, Fate] = field(default_factory=dict)
     quarantined: list[Quarantined] = field(default_factory=list)
+    untold: dict[ItemKey, str] = field(default_factory=dict)
+    """What origins said in place of a size."""
     links_only: int = 0
     defaulted: int = 0
     files: int = 0
@@ -94,7 +98,7 @@ class Mapper:
             except ItemError as error:
                 outcome.set_aside(work, key, str(error))
         found = self._tables.found(list(items)).items
-        measured = self._measure(items, found, outcome)
+        measured = self._measure(items, found, outcome, work.again)
         wanted: list[tuple[Wanted, Found | None]] = []
         for key, item in items.items():
             if key in outcome.fates:
@@ -109,11 +113,16 @@ class Mapper:
         return wanted
 
     def _measure(
-        self, items: Mapping[ItemKey, Item], found: Mapping[ItemKey, Found], outcome: BatchOutcome
+        self,
+        items: Mapping[ItemKey, Item],
+        found: Mapping[ItemKey, Found],
+        outcome: BatchOutcome,
+        again: frozenset[ItemKey],
     ) -> dict[str, Measured]:
         """Find sizes that items do not say: what the last run recorded for the same href, then the origin itself.
 
-        An item whose origin does not answer has failed: it is not recorded, so the next run tries it again.
+        An item whose origin does not answer has failed: it is not recorded, so the next run tries it again. One that
+        is here only to be asked for again, in vain, needs nothing more.
         """
         known: dict[str, Measured] = {}
         asked: dict[str, list[ItemKey]] = {}  # several items may name one file
@@ -129,11 +138,13 @@ class Mapper:
         if self._sizer is not None and asked:
             measured, impossible, unanswered = self._sizer.measure(asked)
             known.update(measured)
-            for reason in impossible.values():
-                outcome.remark(reason)
-            for href, reason in unanswered.items():
-                outcome.fates.update(dict.fromkeys(asked[href], Fate.FAILED))
-                outcome.remark(f"failed: {reason}")
+            for href, reason in (impossible | unanswered).items():
+                failed = [] if href in impossible else [key for key in asked[href] if key not in again]
+                outcome.fates.update(dict.fromkeys(failed, Fate.FAILED))
+                outcome.untold.update({key: reason for key in asked[href] if key not in failed})
+                outcome.remark(f"failed: {reason}" if failed else reason)
+            told = {key for href in measured for key in asked[href]}
+            outcome.fates.update(dict.fromkeys((again & outcome.untold.keys()) - told, Fate.UNCHANGED))
         return known
 
 
@@ -147,12 +158,15 @@ class Effects:
         self._tables = tables
         self._lake = lake
         self._by_trigger = settings.rucio.metadata == "postgres"
-        self._measured: set[str] = set()
+        self._with_distances: set[str] = set()
 
     def apply(self, work: BatchWork, end: ReadEnd | None) -> BatchOutcome:
         """Register a batch in Rucio, then commit its rows and states, and with the last batch the end of the read."""
         outcome = BatchOutcome()
         wanted = self._mapper.map(work, outcome)
+        self._tables.untold.asked(
+            {key: reason for key, reason in outcome.untold.items() if outcome.fates.get(key) is Fate.UNCHANGED}
+        )
         settled: list[Settled] = []
         asked = self._tables.clock() if wanted else None
         for (one, _), registered in zip(wanted, self._lake.register(wanted) if wanted else (), strict=True):
@@ -173,10 +187,10 @@ class Effects:
         """Record the RSEs that were met; of one that the tables do not know yet, how far all others are from it."""
         met = self._lake.known_rses()
         self._tables.upsert_rses(met)
-        new = {rse.rse for rse in met} - self._measured
+        new = {rse.rse for rse in met} - self._with_distances
         if not new:
             return
-        self._measured |= new
+        self._with_distances |= new
         if unmeasured := self._tables.without_distances(new):
             rses, distances = self._lake.distances_from(unmeasured)
             self._tables.upsert_rses(rses)
@@ -213,7 +227,13 @@ class Effects:
             end = replace(end, cursor=None)  # what failed must be read again
         try:
             outcome.rows += self._tables.commit(
-                work.source, settled, quarantined, end, write_rows=not self._by_trigger, asked=asked
+                work.source,
+                settled,
+                quarantined,
+                end,
+                write_rows=not self._by_trigger,
+                asked=asked,
+                untold=outcome.untold,
             )
         except RefusedError as error:
             if not settled:

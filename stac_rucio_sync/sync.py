@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from stac_rucio_sync.asking import Asking
 from stac_rucio_sync.batch import BatchOutcome, BatchWork, Effects, PlanOnly
 from stac_rucio_sync.errors import FatalError, ItemError
 from stac_rucio_sync.mapping.fingerprint import fingerprint, settings_digest
@@ -39,14 +40,10 @@ from stac_rucio_sync.sources import Reading, Source
 from stac_rucio_sync.stores.postgres import PostgresStore
 from stac_rucio_sync.stores.rows import plain_keys
 from stac_rucio_sync.stores.rucio import RucioStore
+from stac_rucio_sync.under_way import STOP_SECONDS, Taken, UnderWay
 
-STOP_SECONDS = 5.0
-"""How long batches that are under way may take to end after Ctrl-C. What is cut off then is done again, as after a
-crash."""
 _SETTINGS = "settings"
 """Key of a cursor: the digest of the settings by which the items were mapped that are not read again."""
-_CUT_OFF = "under way when the run was stopped, and not counted: the next run does it"
-
 Progress = Callable[[Report, float | None], None]
 """Called after every batch with the report so far and the part of the source that was read (0-1, None: unknown)."""
 
@@ -60,6 +57,8 @@ class SyncOptions:
     """Do everything again, whatever the last run recorded."""
     retry_quarantined: bool = False
     """Try items again that went to quarantine just as they are."""
+    ask_again: bool = False
+    """Ask origins now for all sizes that they did not tell."""
     delete: bool = False
     """Remove what the source no longer has, where the run saw all of it and nothing failed."""
     on_action: Callable[[Action], None] | None = None
@@ -67,23 +66,6 @@ class SyncOptions:
     on_progress: Progress | None = None
     executor: Executor | None = None
     """Where sizes are asked of origins; None: in threads of this process."""
-
-
-@dataclass(slots=True)
-class _Taken:
-    """A batch as it was read: what is decided already and what is left to do."""
-
-    work: dict[ItemKey, tuple[ItemRead, str]] = field(default_factory=dict)
-    """Items to be mapped, with their fingerprints."""
-    before: dict[ItemKey, str | None] = field(default_factory=dict)
-    """Fingerprints that stood before the run."""
-    quarantined: list[Quarantined] = field(default_factory=list)
-    fates: dict[ItemKey, Fate] = field(default_factory=dict)
-    nameless: int = 0
-    """Items that could not be named and are in quarantine by their position."""
-    superseded: int = 0
-    taken_back: list[Fate] = field(default_factory=list)
-    """Fates of earlier batches that a later line of this read supersedes."""
 
 
 class SyncJob:
@@ -108,6 +90,7 @@ class SyncJob:
         self._removal = Removal(settings, tables, lake, self.report, options.on_action) if options.delete else None
         self._nameless = 0
         self._sizer = None if options.dry_run else open_sizer(settings.sync, options.executor)
+        self._asking = Asking(tables.untold, source.name, at_once=options.ask_again) if self._sizer else None
         self._effects: Effects | PlanOnly
         if options.dry_run:
             self._effects = PlanOnly(settings, tables, options.on_action)
@@ -183,32 +166,35 @@ class SyncJob:
         reading = self.source.read(self._usable(state.cursor) if state and not self.options.full else None)
         if reading.begun is not None and not self.options.dry_run:
             self.tables.begin(self.source.name, self._kept(reading.begun))
-        pool = ThreadPoolExecutor(self.settings.sync.workers, thread_name_prefix="batch")
-        running: dict[Future[BatchOutcome], _Taken] = {}
+        under_way = UnderWay(self.settings.sync.workers, self._effects, self._account, self.report)
         try:
-            for changes, last in _batches(reading, self.settings.sync.batch_items):
-                self._make_room(running)
-                taken = self._take(changes, running)
+            for changes, last in _batches(self._changes(reading), self.settings.sync.batch_items):
+                under_way.make_room()
+                taken = self._take(changes, under_way)
                 if last:
-                    self._drain(running)
+                    under_way.drain()
                     end = self._end(reading, len(taken.before) + taken.nameless, had_items=bool(state and state.items))
                     self._account(taken, self._effects.apply(self._work_of(taken), end))
                 elif taken.work or taken.quarantined:
-                    running[pool.submit(self._effects.apply, self._work_of(taken), None)] = taken
+                    under_way.begin(taken, self._work_of(taken))
                 else:
                     self._account(taken, BatchOutcome())
                 if self.options.on_progress:
                     self.options.on_progress(self.report, reading.fraction())
         except KeyboardInterrupt:
-            self._wind_up(running, STOP_SECONDS)
+            under_way.wind_up(STOP_SECONDS)
             raise
         except BaseException:
-            self._wind_up(running, None)
+            under_way.wind_up()
             raise
         finally:
-            # A batch that is still under way after Ctrl-C waits for a server; it is not waited for.
-            pool.shutdown(wait=False)
+            under_way.close()
         return reading
+
+    def _changes(self, reading: Reading) -> Iterator[Change]:
+        if self._asking is not None:
+            yield from self._asking.changes(reading, self.settings.sync.batch_items)
+        yield from reading
 
     def _usable(self, cursor: Cursor | None) -> Cursor | None:
         """Return what the last run left, without a cursor where its items were mapped by other settings."""
@@ -237,9 +223,9 @@ class SyncJob:
 
     # ------------------------------------------------------------------------------------------------ one batch
 
-    def _take(self, changes: Sequence[Change], running: dict[Future[BatchOutcome], _Taken]) -> _Taken:
+    def _take(self, changes: Sequence[Change], under_way: UnderWay) -> Taken:
         """Name and fingerprint what was read, and decide what needs nothing more."""
-        taken = _Taken()
+        taken = Taken()
         latest: dict[ItemKey, tuple[ItemRead, str]] = {}
         gone: list[ItemKey] = []
         for change in changes:
@@ -264,8 +250,8 @@ class SyncJob:
         self._note([key for key in gone if key not in latest])
         if self._removal is not None:
             self._removal.withdraw(latest)
-        if any(key in other.before for other in running.values() for key in latest):
-            self._drain(running)  # an earlier line of the same item is still under way
+        if under_way.has_any(latest):
+            under_way.drain()  # an earlier line of the same item is still under way
         self._decide(latest, taken)
         return taken
 
@@ -278,11 +264,12 @@ class SyncJob:
         elif gone and (kept := len(self.tables.removals.look(self.source.name, gone))):
             self.report.remark("gone, by the source's own word, and kept: sync with --delete to remove it", kept)
 
-    def _decide(self, latest: dict[ItemKey, tuple[ItemRead, str]], taken: _Taken) -> None:
+    def _decide(self, latest: dict[ItemKey, tuple[ItemRead, str]], taken: Taken) -> None:
         """Split a batch into what is as it was and what is to be done."""
         keys = list(latest)
         earlier = self._seen.get(keys)
         recorded, quarantined = self.tables.fingerprints(keys)
+        untold = {} if self._asking is None else self._asking.of(keys)
         for key, (read, wanted) in latest.items():
             if key in earlier:
                 fate, before = earlier[key]
@@ -291,6 +278,11 @@ class SyncJob:
                 before = recorded.get(key)
             taken.before[key] = before
             if recorded.get(key) == wanted and not self.options.full:
+                if untold.get(key):
+                    taken.work[key] = (read, wanted)
+                    taken.again.add(key)
+                    continue
+                taken.untold += key in untold
                 taken.fates[key] = fate_of(before, wanted)
             elif quarantined.get(key) == wanted and not (self.options.full or self.options.retry_quarantined):
                 taken.fates[key] = Fate.QUARANTINED
@@ -300,10 +292,10 @@ class SyncJob:
             untried = [key for key, fate in taken.fates.items() if fate is Fate.QUARANTINED]
             self.tables.keep_in_quarantine(untried)
 
-    def _work_of(self, taken: _Taken) -> BatchWork:
-        return BatchWork(self.source.name, taken.work, tuple(taken.quarantined))
+    def _work_of(self, taken: Taken) -> BatchWork:
+        return BatchWork(self.source.name, taken.work, tuple(taken.quarantined), frozenset(taken.again))
 
-    def _account(self, taken: _Taken, outcome: BatchOutcome) -> None:
+    def _account(self, taken: Taken, outcome: BatchOutcome) -> None:
         """Give every item of a batch its fate."""
         report = self.report
         for fate in taken.taken_back:
@@ -312,9 +304,12 @@ class SyncJob:
         report.count(Fate.QUARANTINED, taken.nameless)
         fates = dict(taken.fates)
         for key, (_, wanted) in taken.work.items():
-            fates[key] = outcome.fates.get(key) or fate_of(taken.before[key], wanted)
+            done = Fate.CHANGED if key in taken.again else fate_of(taken.before[key], wanted)
+            fates[key] = outcome.fates.get(key) or done
         for fate in fates.values():
             report.count(fate)
+        lost = (Fate.FAILED, Fate.QUARANTINED)
+        report.untold += taken.untold + sum(outcome.fates.get(key) not in lost for key in outcome.untold)
         report.links_only += outcome.links_only
         report.defaulted += outcome.defaulted
         report.files += outcome.files
@@ -331,34 +326,6 @@ class SyncJob:
             for quarantined in (*taken.quarantined, *outcome.quarantined):
                 name = name_of(quarantined.key) if quarantined.key else quarantined.position
                 self.options.on_action(Action(Sign.ERROR, "item", name, quarantined.reason))
-
-    # ------------------------------------------------------------------------------------------------ workers
-
-    def _make_room(self, running: dict[Future[BatchOutcome], _Taken]) -> None:
-        """Wait until a worker is free: no more batches are held than there are workers."""
-        while len(running) >= self.settings.sync.workers:
-            self._collect(running)
-
-    def _drain(self, running: dict[Future[BatchOutcome], _Taken]) -> None:
-        while running:
-            self._collect(running)
-
-    def _wind_up(self, running: dict[Future[BatchOutcome], _Taken], seconds: float | None) -> None:
-        """Count what is under way when a run ends early; nothing new is begun, and the first error is the one told."""
-        wait(running, timeout=seconds)
-        for future, taken in running.items():
-            if not future.done():
-                self.report.remark(_CUT_OFF, len(taken.work))
-            elif future.exception() is None:
-                with suppress(FatalError):  # a full disk, after the batch is counted
-                    self._account(taken, future.result())
-        running.clear()
-
-    def _collect(self, running: dict[Future[BatchOutcome], _Taken]) -> None:
-        done, _ = wait(running, return_when="FIRST_COMPLETED")
-        for future in done:
-            taken = running.pop(future)
-            self._account(taken, future.result())
 
 
 def _batches(changes: Iterable[Change], size: int) -> Iterator[tuple[list[Change], bool]]:

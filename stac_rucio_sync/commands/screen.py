@@ -108,12 +108,13 @@ def summary(report: Report) -> str:
     """Return the one line that ends a run."""
     fates = ", ".join(f"{getattr(report, fate.value)} {fate.value}" for fate in Fate if getattr(report, fate.value))
     removed = f"{report.removed} removed, {report.kept} DIDs kept in Rucio; " if report.removed or report.kept else ""
+    untold = f"{report.untold} whose origins tell no size, " if report.untold else ""
     rate = report.read / report.seconds if report.seconds else 0.0
     return (
         f"{report.source}: {'would be, ' if report.dry_run else ''}{report.read} read ({fates or 'nothing'}); "
         f"{removed}"
         f"{report.files} files, {report.replicas} replicas, {report.rows} rows, {report.links_only} links only, "
-        f"{report.defaulted} with a default; {report.seconds:.1f} s, {rate:.0f} items/s"
+        f"{untold}{report.defaulted} with a default; {report.seconds:.1f} s, {rate:.0f} items/s"
     )
 
 

@@ -13,7 +13,17 @@ from stac_rucio_sync.commands.screen import table_of
 from stac_rucio_sync.model import Outcome
 from stac_rucio_sync.stores.state import SourceState
 
-_COLUMNS = ("source", "kind", "items", "links only", "in quarantine", "last run", "it ended", "last complete read")
+_COLUMNS = (
+    "source",
+    "kind",
+    "items",
+    "links only",
+    "sizes untold",
+    "in quarantine",
+    "last run",
+    "it ended",
+    "last complete read",
+)
 
 
 @click.command()
@@ -42,7 +52,7 @@ _NONE = "no source was synced yet"
 
 
 def _row(state: SourceState) -> tuple[str, ...]:
-    counts = (str(count) for count in (state.items, state.links_only, state.quarantined))
+    counts = (str(count) for count in (state.items, state.links_only, state.untold, state.quarantined))
     return (
         state.name,
         state.kind or "",

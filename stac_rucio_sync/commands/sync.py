@@ -57,6 +57,7 @@ _LOG = logging.getLogger(__name__)
     help="Have the workers of a Dask cluster read the files for --sizes stream: the scheduler's address, the file that "
     "it wrote, or slurm.",
 )
+@click.option("--ask-again", is_flag=True, help="Ask origins now for all sizes that they did not tell before.")
 @click.option("--full", is_flag=True, help="Do everything again, whatever the last run recorded.")
 @click.option(
     "--delete",
@@ -88,6 +89,8 @@ def sync(invocation: Invocation, /, location: str, **options: Any) -> None:  # n
     dask, dry_run = options["dask"], options["dry_run"]
     if dask is not None and settings.sync.sizes != "stream":
         raise UsageError("--dask is for reading whole files: it needs --sizes stream")
+    if options["ask_again"] and settings.sync.sizes == "item":
+        raise UsageError("--ask-again is for origins that are asked for sizes: it needs --sizes head or --sizes stream")
     with ExitStack() as stack:
         try:
             source = _open(location, settings, options)
@@ -101,7 +104,13 @@ def sync(invocation: Invocation, /, location: str, **options: Any) -> None:  # n
             source,
             settings,
             stack.enter_context(open_tables(settings)),
-            SyncOptions(dry_run=dry_run, full=options["full"], delete=options["delete"], executor=executor),
+            SyncOptions(
+                dry_run=dry_run,
+                full=options["full"],
+                ask_again=options["ask_again"],
+                delete=options["delete"],
+                executor=executor,
+            ),
             as_json=options["as_json"],
         )
     leave_by(report)

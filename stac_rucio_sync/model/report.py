@@ -33,6 +33,8 @@ class Report:
     removed: int = 0
     kept: int = 0
     links_only: int = 0
+    untold: int = 0
+    """Items with an asset whose size neither they state nor its origin tells; later runs ask again."""
     defaulted: int = 0
     files: int = 0
     replicas: int = 0
@@ -66,6 +68,7 @@ class Report:
             "removed": self.removed,
             "kept": self.kept,
             "links_only": self.links_only,
+            "untold": self.untold,
             "defaulted": self.defaulted,
             "files": self.files,
             "replicas": self.replicas,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urljoin
@@ -11,7 +11,8 @@ from pystac_client.item_search import ItemSearch
 
 from stac_rucio_sync.errors import FatalError, UsageError
 from stac_rucio_sync.http import Http, RefusedAnswer
-from stac_rucio_sync.model import Change, Cursor, ItemBroken, ItemRead, JsonObject
+from stac_rucio_sync.model import Change, Cursor, ItemBroken, ItemKey, ItemRead, JsonObject
+from stac_rucio_sync.parts import in_parts
 from stac_rucio_sync.sources.cql2 import JSON, TEXT, Expression, Language, read_expression
 from stac_rucio_sync.sources.obeyed import Selection, parse_instant
 from stac_rucio_sync.sources.pages import PatientIO
@@ -74,6 +75,7 @@ class _Search:
             self._expression = self._language.both(
                 self._filter, self._language.compare("updated", ">=", since, instant=True)
             )
+            self.reading.again = self._again
         self._incremental = since is not None
         self.reading.part = self._part
         self.reading.changes = watched(self._changes(), self.reading, options, news=self._narrowed())
@@ -134,7 +136,14 @@ class _Search:
             return [item for item in page["features"] if isinstance(item, dict)]
         return []
 
-    def _search(self, expression: Expression | None, language: Language, limit: int, io: PatientIO) -> ItemSearch:
+    def _search(
+        self,
+        expression: Expression | None,
+        language: Language,
+        limit: int,
+        io: PatientIO,
+        ids: list[str] | None = None,
+    ) -> ItemSearch:
         # CQL2 text belongs to GET and JSON to POST; each is sent the other way where the server has only that.
         methods = ("GET", "POST") if isinstance(expression, str) else ("POST", "GET")
         method = next(method for method in methods if method in self._links)
@@ -144,6 +153,7 @@ class _Search:
                 method=method,
                 stac_io=io,
                 limit=limit,
+                ids=ids,
                 collections=list(self._options.collections) or None,
                 bbox=self._options.bbox,
                 datetime=self._options.datetime,
@@ -180,6 +190,27 @@ class _Search:
         finally:
             self._source.http.close()
         self._finish(newest if all_dated else None)
+
+    def _again(self, keys: Sequence[ItemKey]) -> Iterator[Change]:
+        """Yield items that are asked for by their ids, of the selection that all are of."""
+        wanted = set(keys)
+        try:
+            for ids in in_parts(sorted({key.id for key in keys}), self._options.page_size):
+                for item, url in self._named(ids):
+                    if ItemKey(item.get("collection") or self._options.default_collection, item["id"]) in wanted:
+                        href = _self_href(item, url)
+                        yield ItemRead(item, href, href or f"{url}?ids={item['id']}")
+        except RefusedAnswer as error:
+            self.reading.remarks.append(f"the STAC API cannot be asked for items by their ids: {error}")
+
+    def _named(self, ids: list[str]) -> Iterator[tuple[JsonObject, str]]:
+        """Yield the items of some ids, with where the search was asked."""
+        search = self._search(self._filter, self._language, self._options.page_size, PatientIO(self._source.http), ids)
+        for page in search.pages_as_dicts():
+            for item in page["features"]:
+                if not isinstance(item, dict) or item.get("id") not in ids:
+                    raise RefusedAnswer("it answers with others")
+                yield item, search.url
 
     def _check(self, item: JsonObject) -> None:
         if ignored := self._selection.ignored(item):

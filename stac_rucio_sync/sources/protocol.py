@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime as Instant  # noqa: N812 - `datetime` is the name of a STAC API parameter below
 from typing import Literal, Protocol
@@ -69,6 +69,9 @@ class Reading:
     done; None: the cursor that stands says enough."""
     lacking: Callable[[Iterable[ItemKey]], Iterator[ItemKey]] | None = None
     """Yields those of some items that the source does not have, where it knows that without a read."""
+    again: Callable[[Sequence[ItemKey]], Iterator[Change]] | None = None
+    """Yields some items as they are now, as far as the source has them, where this read meets only what is new; is
+    asked before it."""
     remarks: list[str] = field(default_factory=list)
     """Sentences for the operator."""
     expected: int | None = None

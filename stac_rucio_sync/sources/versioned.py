@@ -60,6 +60,7 @@ class VersionedSource:
                 begun = {"commit": known.commit, "toward": [repository.index.oid(first), repository.index.oid(last)]}
                 progress.expected = repository.index.count_touched(first, last)
                 reading.filtered = True
+                reading.again = lambda keys: self._again(oid, keys)
                 changes = self._touched(oid, first, last, progress)
         selection = {"collections": sorted(self.options.collections)}
         reading.begun = begun | selection if progress.expected or known is None else None
@@ -126,6 +127,13 @@ class VersionedSource:
                 named = self._keys(key)
                 if self._selects(key) and not items.paths(named) and items.broken(named) is None:
                     yield key
+
+    def _again(self, oid: str, keys: Iterable[ItemKey]) -> Iterator[Change]:
+        with Repository(Path(self.location)) as repository:
+            items = _Items(repository.version(oid), self.location)
+            for key in filter(self._selects, keys):
+                for path in items.paths(self._keys(key)):
+                    yield items.read(path, items.version.stac(path))
 
     def _selects(self, key: ItemKey) -> bool:
         return not self.options.collections or key.collection in self.options.collections

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import psycopg
@@ -42,6 +43,7 @@ from stac_rucio_sync.stores.statements import (
     TRIGGER_THERE,
     WITHOUT_DISTANCES,
 )
+from stac_rucio_sync.stores.untold import Untold, note, told
 
 T = TypeVar("T")
 
@@ -61,6 +63,7 @@ class PostgresStore:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
         self.removals = Removals(sessions)
+        self.untold = Untold(sessions)
         self.runs = Runs(sessions)
         self._rses: dict[str, Rse] = {}
         self._sources: set[str] = set()
@@ -171,6 +174,7 @@ class PostgresStore:
         *,
         write_rows: bool = True,
         asked: datetime | None = None,
+        untold: Mapping[ItemKey, str] = MappingProxyType({}),
     ) -> int:
         """Write a batch in one transaction: rows, files, links, replicas, state, quarantine, and the end of a read.
 
@@ -191,6 +195,8 @@ class PostgresStore:
         asked
             When Rucio was asked for the replicas, by `clock`: where somebody asked later and wrote first, the mirror
             of replicas stays as it is. None: now.
+        untold
+            What origins said in place of sizes, of items of the batch.
 
         Returns
         -------
@@ -211,7 +217,10 @@ class PostgresStore:
                 written = 0
                 if settled:
                     written = Load(connection, pooled).write_batch(these, write_rows=write_rows, asked=asked)
-                    release(connection, [one.wanted.key for one in settled])
+                    keys = [one.wanted.key for one in settled]
+                    release(connection, keys)
+                    told(connection, [key for key in keys if key not in untold])
+                    note(connection, {key: untold[key] for key in keys if key in untold})
                 if source not in self._sources:
                     connection.execute("INSERT INTO lake.source (name) VALUES (%s) ON CONFLICT DO NOTHING", [source])
                 set_aside(connection, source, quarantined)

@@ -25,7 +25,7 @@ SOURCE_LOCKS: Final = 0x57AC0002
 
 _STATES = """
     SELECT s.name, s.kind, s.location, s.cursor, s.last_started, s.last_ended, s.last_complete,
-        i.items, i.links_only, q.quarantined,
+        i.items, i.links_only, u.untold, q.quarantined,
         CASE WHEN s.last_outcome <> 'begun' THEN s.last_outcome
             WHEN EXISTS (
                 SELECT FROM pg_locks l
@@ -39,6 +39,9 @@ _STATES = """
     FROM lake.source s
         CROSS JOIN LATERAL (SELECT count(*) AS items, count(*) FILTER (WHERE links_only) AS links_only
                             FROM lake.item WHERE source = s.name) i
+        CROSS JOIN LATERAL (SELECT count(*) AS untold FROM lake.untold u
+                                JOIN lake.item i ON (i.collection, i.id) = (u.collection, u.id)
+                            WHERE i.source = s.name) u
         CROSS JOIN LATERAL (SELECT count(*) AS quarantined FROM lake.quarantine WHERE source = s.name) q
     WHERE %(name)s::text IS NULL OR s.name = %(name)s
     ORDER BY s.name

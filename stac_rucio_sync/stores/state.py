@@ -23,6 +23,8 @@ class SourceState:
     items: int
     """Items that this source wrote last."""
     links_only: int
+    untold: int
+    """Items with an asset that is a link because neither they nor its origin tell its size."""
     quarantined: int
     last_outcome: str
     """An `Outcome`: how the last run ended, or that it has not."""

@@ -103,6 +103,17 @@ QUARANTINE = Table(
     _text("commit"),
 )
 
+UNTOLD = Table(
+    "untold",
+    METADATA,
+    _text("collection", primary_key=True),
+    _text("id", primary_key=True),
+    _text("reason", nullable=False),
+    Column("times", Integer(), nullable=False),
+    _instant("first_asked", nullable=False),
+    _instant("ask_again", nullable=False),
+)
+
 REMOVAL = Table(
     "removal",
     METADATA,

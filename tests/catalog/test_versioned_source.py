@@ -201,6 +201,17 @@ def test_a_cursor_that_is_no_commit_of_the_history_reads_everything(repository: 
     assert any("no commit of its history" in remark for remark in reading.remarks)
 
 
+def test_items_that_no_commit_touched_are_had_by_their_names(repository: Repository) -> None:
+    commit(repository, a=1, b=1, c=1)
+    _, first = read(repository)
+    assert first.again is None
+    commit(repository, b=2, c=None)
+    _, reading = read(repository, first.cursor)
+    assert reading.again is not None
+    keys = [ItemKey("fields", name) for name in ("a", "b", "c", "never")]
+    assert states(list(reading.again(keys))) == {"a": 1, "b": 2}
+
+
 def test_full_reads_everything(repository: Repository) -> None:
     commit(repository, a=1)
     _, before = read(repository)

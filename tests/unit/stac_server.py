@@ -80,7 +80,8 @@ class StacServer:
     def _matches(self, one: Any, wanted: dict[str, Any]) -> bool:
         if not isinstance(one, dict):
             return True
-        if self.obeys_core and one["collection"] not in wanted.get("collections", [one["collection"]]):
+        named = {"collections": one["collection"], "ids": one["id"]}
+        if self.obeys_core and any(name not in wanted.get(field, [name]) for field, name in named.items()):
             return False
         if self.obeys_core and "bbox" in wanted:
             bbox = wanted["bbox"]

@@ -10,7 +10,7 @@ import pytest
 
 from stac_rucio_sync.errors import FatalError, TransientError, UsageError
 from stac_rucio_sync.http import Patience
-from stac_rucio_sync.model import Change, Cursor, ItemBroken, ItemRead
+from stac_rucio_sync.model import Change, Cursor, ItemBroken, ItemKey, ItemRead
 from stac_rucio_sync.sources import Reading, ReadOptions, Source, open_source
 from stac_rucio_sync.sources.cql2 import JSON, TEXT
 from tests.unit.loopback import Answer, Asked, Loopback, as_json, serving
@@ -350,6 +350,40 @@ def test_the_next_read_asks_only_for_what_is_new() -> None:
         changes, fourth = _all(source, third.cursor)
         assert changes == []
         assert fourth.cursor == third.cursor
+
+
+def test_items_that_are_not_new_are_had_by_their_ids_beside_a_read_of_what_is_new() -> None:
+    items = [*_dated(), item(3, "other", updated="2025-01-01T00:00:03Z") | {"id": "3"}]
+    with _opened(StacServer(items), page_size=2) as (source, _):
+        whole, first = _all(source)
+        assert first.again is None
+        reading = source.read(first.cursor)
+        assert reading.again is not None
+        asked = [ItemKey("odd", name) for name in ("3", "5", "7", "gone")]
+        again = list(reading.again(asked))
+        assert _ids(again) == ["3", "5", "7"]
+        assert all(one in whole for one in again)
+        assert len(list(reading)) == len(whole)  # the overlap
+    assert reading.remarks == []
+
+
+@pytest.mark.parametrize("answer", [None, Answer(400)])
+def test_a_server_that_cannot_be_asked_by_ids_is_read_all_the_same(answer: Answer | None) -> None:
+    server = StacServer(_dated())
+
+    def by_no_ids(asked: Asked) -> Answer:
+        if isinstance(asked.body, dict) and asked.body.pop("ids", None) and answer is not None:
+            return answer
+        return server(asked)
+
+    with serving(by_no_ids) as loopback:
+        source = open_source(loopback.url, options=ReadOptions(patience=HASTY))
+        _, first = _all(source)
+        reading = source.read(first.cursor)
+        assert reading.again is not None
+        assert list(reading.again([ItemKey("odd", "3")])) == []
+        assert len(list(reading)) == 25
+    assert ["by their ids" in remark for remark in reading.remarks] == [True]
 
 
 def test_full_reads_everything_whatever_the_cursor_says() -> None:
