@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -152,3 +153,16 @@ def test_the_two_stores_do_not_know_each_other() -> None:
 @pytest.mark.parametrize("path", MODULES, ids=title)
 def test_a_module_holds_one_idea(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= LINES_OF_ONE_IDEA
+
+
+def test_the_map_shows_every_room_and_no_other() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    named = {Path(name).name for name in re.findall(r"`([a-z_/0-9]+(?:\.py|/))`", page)}
+    parts = [ROOT / name for name in (*LEVELS, "rucio_policy", "sql", "tests")]
+    assert named <= {path.name for part in parts for path in (part, *part.rglob("*"))}
+    for package in LEVELS:
+        folder = ROOT / package
+        rooms = {path.parent.name for path in folder.glob("*/__init__.py")} | {
+            path.name for path in folder.glob("*.py")
+        }
+        assert rooms - {"__init__.py", "__main__.py"} <= named, package
