@@ -22,7 +22,7 @@ class Relay:
     """
 
     def __init__(self, host: str, port: int) -> None:
-        self._target = (host, port)
+        self.target = (host, port)
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listening.getsockname()[1]
         self.room: int | None = None
@@ -41,7 +41,7 @@ class Relay:
             while True:
                 client, _ = self._listening.accept()
                 try:
-                    server = socket.create_connection(self._target)
+                    server = socket.create_connection(self.target)
                 except OSError:
                     client.close()  # the server is away
                     continue

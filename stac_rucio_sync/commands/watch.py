@@ -12,9 +12,11 @@ import click
 import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential
 
 from stac_rucio_sync.commands.context import Invocation
 from stac_rucio_sync.commands.stopping import stoppable
+from stac_rucio_sync.errors import TransientError
 from stac_rucio_sync.logs import are_json
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.stores.mirror_writes import MirrorWrites
@@ -22,18 +24,37 @@ from stac_rucio_sync.stores.rucio_watch import RucioWatch
 from stac_rucio_sync.watch import DidLinks, Look, Rebuild, RebuildReport, Receiver, Watcher
 
 EXIT_FAILED = 1
+_LONGEST_PAUSE = 30.0
+"""Seconds between tries to begin, where the database is away."""
 _LOG = logging.getLogger(__name__)
 
 
 @contextmanager
-def _open(settings: Settings) -> Iterator[tuple[RucioWatch, MirrorWrites]]:
-    mirror = MirrorWrites.open(settings.database_url())
+def _open(settings: Settings, patient: Retrying | None = None) -> Iterator[tuple[RucioWatch, MirrorWrites]]:
+    url = settings.database_url()
+    mirror = patient(MirrorWrites.open, url) if patient else MirrorWrites.open(url)
     rucio = RucioWatch(settings)
     try:
         yield rucio, mirror
     finally:
         rucio.close()
         mirror.close()
+
+
+def _patient(say: Callable[[str], None]) -> Retrying:
+    """Return what tries again, with growing pauses and for ever, where the database does not answer."""
+
+    def tell(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        pause = state.next_action.sleep if state.next_action else 0.0
+        say(f"{error}; trying again in {pause:.0f} s")
+
+    return Retrying(
+        retry=retry_if_exception_type(TransientError),
+        wait=wait_exponential(max=_LONGEST_PAUSE),
+        before_sleep=tell,
+        reraise=True,
+    )
 
 
 @click.command()
@@ -53,14 +74,15 @@ def watch(invocation: Invocation, once: bool, as_json: bool) -> None:
     """
     settings = invocation.settings()
     talk = Console(stderr=True, highlight=False)
-    with stoppable(), _open(settings) as (rucio, mirror), _progress(talk, "first look") as draw:
-        teller = _Teller(always=once, as_json=as_json)
+    teller = _Teller(always=once, as_json=as_json)
+    if once:
+        _look_once(settings, teller, talk)
+        return
+    patient = _patient(teller.say)
+    with stoppable(), _open(settings, patient) as (rucio, mirror), _progress(talk, "first look") as draw:
         watcher = Watcher(settings, rucio, mirror, on_look=teller.tell, on_progress=draw)
-        if once:
-            if watcher.once().failed:
-                sys.exit(EXIT_FAILED)
-            return
-        with ExitStack() as stack, mirror.state.alone() as lock:
+        with ExitStack() as stack:
+            lock = patient(lambda: stack.enter_context(mirror.state.alone()))
             if settings.watch.port is not None:
                 receiver = Receiver(settings.watch, watcher.hear)
                 receiver.start()
@@ -69,6 +91,18 @@ def watch(invocation: Invocation, once: bool, as_json: bool) -> None:
             else:
                 teller.say("no events are taken: [watch] port is not set")
             watcher.run(lock)
+
+
+def _look_once(settings: Settings, teller: _Teller, talk: Console) -> None:
+    """Look once; leave with 1 where it was cut short, or could not begin, for the database was away."""
+    try:
+        with stoppable(), _open(settings) as (rucio, mirror), _progress(talk, "first look") as draw:
+            look = Watcher(settings, rucio, mirror, on_look=teller.tell, on_progress=draw).once()
+    except TransientError as error:
+        look = Look(failed=str(error))
+        teller.tell(look)
+    if look.failed:
+        sys.exit(EXIT_FAILED)
 
 
 class _Teller:

@@ -94,8 +94,10 @@ class MirrorWrites:
 
         Raises
         ------
+        TransientError
+            The database does not answer.
         FatalError
-            It cannot be connected to, or has no mirror yet.
+            It refuses the log-in, or has no mirror yet.
         """
         lacking = "the database has no mirror of replicas yet: run stac-rucio-sync db apply"
         return cls(Sessions.open(url, table="lake.mirror", lacking=lacking))

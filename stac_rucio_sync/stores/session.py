@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
@@ -74,6 +75,19 @@ def fatal_connection_error(error: psycopg.Error) -> FatalError:
     return FatalError(f"cannot connect to the database: {str(error).strip()}")
 
 
+_DENIED = re.compile(
+    r"authentication failed|no password supplied|pg_hba\.conf|(?:role|database|file) .+ does not exist"
+    r"|not permitted to log in|permission denied for database|invalid port number|invalid \S+ value"
+)
+"""What is said to whom it will not be said otherwise later: libpq hands down the server's words and no SQLSTATE."""
+
+
+def _unconnected(error: psycopg.Error) -> SyncError:
+    """Return the error for a first connection: transient, unless it is the log-in or the URL that is wrong."""
+    fatal = fatal_connection_error(error)
+    return fatal if _DENIED.search(str(error)) else TransientError(str(fatal))
+
+
 class Sessions:
     """A pool of connections to one database.
 
@@ -111,15 +125,17 @@ class Sessions:
 
         Raises
         ------
+        TransientError
+            The database does not answer.
         FatalError
-            The database cannot be connected to, or lacks the table.
+            It refuses the log-in, or lacks the table.
         """
         sessions = cls(url)
         try:
             with sessions.connect() as connection:
                 there = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [table]).fetchall()[0][0]
         except psycopg.Error as error:
-            raise fatal_connection_error(error) from error
+            raise _unconnected(error) from error
         if not there:
             raise FatalError(lacking)
         return sessions

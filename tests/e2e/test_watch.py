@@ -31,6 +31,7 @@ from stac_rucio_sync.watch.surroundings import FEWEST_WAYS_A_LOOK, RSES_A_LOOK, 
 from tests.conftest import RunningLake
 from tests.e2e.test_sync import Bench, an_item
 from tests.faults.harness import restart_postgres
+from tests.ports import free_port
 from tests.relay import relay_before
 from tests.stumbling import stumbling
 
@@ -491,6 +492,37 @@ def mends(watched: Watched, process: subprocess.Popen[str], seconds: float = 100
                 auth=("hermes", watch.token.get_secret_value()),
                 timeout=60,
             )
+
+
+def test_a_watcher_waits_for_a_database_that_is_away_at_its_start(watched: Watched) -> None:
+    url = watched.settings.database_url()
+    port = urlsplit(url).port or 0
+    with relay_before("127.0.0.1", port) as relay:
+        there, relay.target = relay.target, ("127.0.0.1", free_port())
+        through = url.replace(f":{port}/", f":{relay.port}/")
+        once = watched.command("watch", "--once", DATABASE__URL=through)
+        assert "cannot connect to the database" in once.communicate(timeout=60)[1]
+        assert once.returncode == 1
+        process = watched.command("watch", WATCH__POLL=0.2, DATABASE__URL=through)
+        assert process.stderr is not None
+        assert "cannot connect to the database" in process.stderr.readline()
+        relay.target = there
+        try:
+            while "events are taken at" not in (said := process.stderr.readline()):
+                assert said
+            mends(watched, process)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=60)
+    assert process.returncode == 130
+
+
+def test_a_watcher_does_not_wait_for_another_password(watched: Watched) -> None:
+    parts = urlsplit(watched.settings.database_url())
+    wrong = parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":wrong@")).geturl()
+    process = watched.command("watch", DATABASE__URL=wrong)
+    assert "password authentication failed" in process.communicate(timeout=60)[1]
+    assert process.returncode == 3
 
 
 def test_a_watcher_whose_readers_went_away_keeps_the_mirror(watched: Watched) -> None:
