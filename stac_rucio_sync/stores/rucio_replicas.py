@@ -7,83 +7,16 @@ what it has. So it is asked before (which costs little for files that are new) a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from stac_rucio_sync.addresses import with_port, without_default_port
-from stac_rucio_sync.model import Did, File, Found, Link, Replica, Wanted, WantedReplica
+from stac_rucio_sync.model import Did, File, WantedReplica
+from stac_rucio_sync.stores.held import SCHEMES, Held, held_in, held_of, why_not_in_lake
 from stac_rucio_sync.stores.origins import OriginRses
+from stac_rucio_sync.stores.placed import Placed
 from stac_rucio_sync.stores.refusals import DeniedError, MissingError
 from stac_rucio_sync.stores.rucio_calls import NEW_FILES_PER_CALL, RucioCalls, did_json, in_calls
-
-#: States of replicas that hold the bytes, as far as Rucio knows.
-_READABLE = frozenset({"AVAILABLE", "TEMPORARY_UNAVAILABLE"})
-#: Rucio shows one protocol of an RSE unless it is told which; the first of these is what most clients can read.
-SCHEMES = ("https", "http", "davs", "s3", "s3s", "gs", "root", "roots", "gsiftp", "srm", "ftp", "file", "mock")
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What Rucio holds of one file."""
-
-    bytes: int | None = None
-    adler32: str | None = None
-    md5: str | None = None
-    pfns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """By RSE, without default ports."""
-    states: Mapping[str, str] = field(default_factory=dict)
-    """By RSE."""
-    parents: tuple[str, ...] = ()
-    """``scope:name`` of all collections above, when asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """A wanted item whose replicas have their RSEs."""
-
-    wanted: Wanted
-    found: Found | None
-    files: Mapping[Did, tuple[File, Mapping[str, WantedReplica]]]
-    """By DID: the file, and its replicas by RSE."""
-    links: tuple[Link, ...]
-    """Files without any RSE, and single places of files that have no RSE of their own."""
-
-    def replicas(self) -> Iterator[tuple[Did, str, WantedReplica]]:
-        """Yield each wanted replica with its file and RSE."""
-        for did, (_, at) in self.files.items():
-            for rse, replica in at.items():
-                yield did, rse, replica
-
-    def former_pfns(self, did: Did) -> frozenset[str]:
-        """Return the PFNs that the last run recorded for a file."""
-        recorded = self.found.files if self.found is not None else ()
-        return frozenset(without_default_port(pfn) for file in recorded if file.did == did for pfn in file.pfns)
-
-
-def place(wanted: Wanted, found: Found | None, origins: OriginRses) -> Placed:
-    """Find the RSEs of an item's replicas; a place that Rucio cannot hold becomes a link with its reason."""
-    files: dict[Did, tuple[File, dict[str, WantedReplica]]] = {}
-    links: list[Link] = []
-    for file in wanted.files:
-        at: dict[str, WantedReplica] = {}
-        left: list[tuple[WantedReplica, str]] = []
-        for replica in file.replicas:
-            rse = origins.rse(replica.origin)
-            if rse is None:
-                left.append((replica, origins.why_none(replica.origin)))
-            elif at.setdefault(rse, replica) is not replica:
-                left.append((replica, f"{rse} holds another replica of the file, and an RSE holds one"))
-        if at or file.in_lake is not None:
-            files.setdefault(file.did, (file, at))
-            links.extend(_link(file, f"{file.asset}#{left_.alternate or 'href'}", left_, why) for left_, why in left)
-        else:
-            links.append(_link(file, file.asset, *left[0]))
-    return Placed(wanted, found, files, tuple(links))
-
-
-def _link(file: File, name: str, replica: WantedReplica, reason: str) -> Link:
-    return Link(name, replica.pfn, None, file.media_type, file.roles, file.title, reason)
 
 
 class RucioReplicas:
@@ -123,7 +56,7 @@ class RucioReplicas:
         for number, placed in enumerate(batch):
             for did, rse, replica in placed.replicas():
                 # What was taken away comes back even if something else in the item is refused.
-                if (did, rse) in moved or (number not in refused and rse not in _of(held, did).states):
+                if (did, rse) in moved or (number not in refused and rse not in held_in(held, did).states):
                     missing[rse].setdefault(did, _replica_json(placed.files[did][0], replica))
         for rse, entries in missing.items():
             for call in in_calls(entries.values(), most=NEW_FILES_PER_CALL):
@@ -167,7 +100,7 @@ class RucioReplicas:
         stale: dict[tuple[Did, str], int] = {}
         for number, placed in batch.items():
             for did, (_, at) in placed.files.items():
-                for rse, pfns in _of(held, did).pfns.items():
+                for rse, pfns in held_in(held, did).pfns.items():
                     former = placed.former_pfns(did).intersection(pfns)
                     if rse not in at and any(self._origins.is_origin_rse(rse, pfn) for pfn in former):
                         stale[did, rse] = number
@@ -187,7 +120,7 @@ class RucioReplicas:
         refused = {}
         for number, placed in enumerate(batch):
             for did, (file, at) in placed.files.items():
-                there = _of(held, did)
+                there = held_in(held, did)
                 sentence = _difference(file, there) or _other_pfn(did, at, there, movable(placed, did))
                 if sentence is not None:
                     refused[number] = sentence
@@ -204,14 +137,14 @@ class RucioReplicas:
         moves: dict[tuple[Did, str], int] = {}
         for number, placed in enumerate(batch):
             for did, rse, replica in placed.replicas() if number not in refused else ():
-                pfns = _of(held, did).pfns.get(rse)
+                pfns = held_in(held, did).pfns.get(rse)
                 if pfns and without_default_port(replica.pfn) not in pfns:
                     moves[did, rse] = number
         above = self.read_back((did for did, _ in moves), parents=True)
         for (did, rse), number in moves.items():
             ours = {str(batch[number].wanted.did), str(batch[number].wanted.container)}
-            others = sorted(set(_of(above, did).parents) - ours)
-            if others and set(_of(above, did).states) == {rse}:
+            others = sorted(set(held_in(above, did).parents) - ours)
+            if others and set(held_in(above, did).states) == {rse}:
                 refused[number] = (
                     f"conflict: the href of {did} changed, and its replica at {rse} is the last one: to move it would "
                     f"take the file out of {', '.join(others)}"
@@ -219,9 +152,8 @@ class RucioReplicas:
         moves = {place: number for place, number in moves.items() if number not in refused}
         denied = self._take_away(moves)
         for (did, rse), reason in denied.items():
-            refused[moves[did, rse]] = (
-                f"conflict: the href of {did} changed, and Rucio keeps {_of(held, did).pfns[rse][0]} at {rse}: {reason}"
-            )
+            kept = held_in(held, did).pfns[rse][0]
+            refused[moves[did, rse]] = f"conflict: the href of {did} changed, and Rucio keeps {kept} at {rse}: {reason}"
         return moves.keys() - denied.keys()
 
     def _take_away(self, places: Iterable[tuple[Did, str]]) -> dict[tuple[Did, str], str]:
@@ -248,38 +180,6 @@ class RucioReplicas:
         return None
 
 
-def held_of(row: Mapping[str, Any]) -> Held:
-    """Return what a line of Rucio's ``list_replicas`` says of a file."""
-    return Held(
-        row["bytes"],
-        row["adler32"],
-        row["md5"],
-        {rse: tuple(map(without_default_port, pfns)) for rse, pfns in row["rses"].items()},
-        row.get("states", {}),
-        tuple(row.get("parents", ())),
-    )
-
-
-def replicas_of(placed: Placed, held: Mapping[Did, Held]) -> tuple[Replica, ...]:
-    """Return an item's replicas as Rucio tells them: one a file and RSE, the wanted ones and all others."""
-    replicas = []
-    for did, (_, at) in placed.files.items():
-        file = _of(held, did)
-        for rse, state in file.states.items():
-            pfns = file.pfns.get(rse, ())
-            if rse in at:
-                replicas.append(Replica(did, rse, without_default_port(at[rse].pfn), state, at[rse].needs_login))
-            elif pfns:
-                replicas.append(Replica(did, rse, min(pfns, key=readable_first), state))
-    return tuple(replicas)
-
-
-def readable_first(pfn: str) -> int:
-    """Return the place of an address among those of one replica: the first is what most clients can read."""
-    scheme = pfn.partition("://")[0]
-    return SCHEMES.index(scheme) if scheme in SCHEMES else len(SCHEMES)
-
-
 def _replica_json(file: File, replica: WantedReplica) -> dict[str, Any]:
     entry: dict[str, Any] = {**did_json(file.did), "bytes": file.bytes, "pfn": with_port(replica.pfn)}
     for kind in ("adler32", "md5"):
@@ -299,20 +199,6 @@ def _difference(file: File, held: Held) -> str | None:
     return None
 
 
-def why_not_in_lake(file: File, held: Held | None) -> str | None:
-    """Say why a file that an item finds in the lake is not there; None: Rucio has a replica that can be read."""
-    if file.in_lake is None:
-        return None
-    states = held.states if held is not None else {}
-    if not _READABLE.isdisjoint(states.values()):
-        return None
-    says = f"the item says that {file.did} lies in the lake at {file.in_lake.rse}"
-    if not states:
-        return f"{says}, and Rucio has no replica of it: upload it, or give the asset the place where its file lies"
-    there = ", ".join(f"{state} at {rse}" for rse, state in sorted(states.items()))
-    return f"{says}, and no replica of it is available ({there})"
-
-
 def _absent(batch: Sequence[Placed], held: Mapping[Did, Held]) -> dict[int, str]:
     """Tell of files that should be in the lake already and are not."""
     return {
@@ -329,7 +215,7 @@ def _lost(batch: Sequence[Placed], held: Mapping[Did, Held]) -> dict[int, str]:
         number: f"Rucio took {did} at {rse} and does not show it there as {replica.pfn}"
         for number, placed in enumerate(batch)
         for did, rse, replica in placed.replicas()
-        if not _of(held, did).pfns.get(rse)
+        if not held_in(held, did).pfns.get(rse)
     }
 
 
@@ -339,10 +225,3 @@ def _other_pfn(did: Did, at: Mapping[str, WantedReplica], held: Held, former: fr
         if has and wants not in has and not former.intersection(has):
             return f"conflict: {did} is in Rucio at {rse} as {has[0]}, and the item says {wants}"
     return None
-
-
-def _of(held: Mapping[Did, Held], did: Did) -> Held:
-    return held.get(did, _NOTHING)
-
-
-_NOTHING = Held()
