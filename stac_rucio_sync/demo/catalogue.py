@@ -17,7 +17,7 @@ from stac_rucio_sync.demo.products import Observation, Product
 from stac_rucio_sync.geojson import geometry_and_bbox
 
 FEWEST_ITEMS = 10
-FORMAT = 1
+FORMAT = 2
 """Counted up when the same number of items gives another catalogue: what lies on disk is made again."""
 
 TITLES = {

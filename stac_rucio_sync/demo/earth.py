@@ -60,6 +60,7 @@ def scene(number: int) -> Observation:
     (east,), (north,) = transform(CRS.from_epsg(4326), projection, [longitude], [latitude])
     half = PIXELS * PIXEL_METRES / 2.0
     west, top = round(east - half, -2), round(north + half, -2)
+    grid = Affine(PIXEL_METRES, 0.0, west, 0.0, -PIXEL_METRES, top)
     values = _landscape(chance)
     start = instant(10.0 + number * 7.3)
     name = f"{place}-{start:%Y%m%d}"
@@ -68,12 +69,17 @@ def scene(number: int) -> Observation:
         Product(
             "visual",
             f"{name}.tif",
-            _geotiff(values, projection, west, top),
+            _geotiff(values, projection, grid),
             GEOTIFF_TYPE,
             ("data",),
             "Reflectance, four bands",
             stated,
-            {"bands": [band_fields(band, band, *BANDS[band]) for band in BANDS]},
+            {
+                "bands": [band_fields(band, band, *BANDS[band]) for band in BANDS],
+                "data_type": str(values.dtype),
+                "proj:shape": [PIXELS, PIXELS],
+                "proj:transform": list(grid)[:6],
+            },
         ),
         thumbnail(name, values[2::-1], stated),
     )
@@ -114,7 +120,7 @@ def _landscape(chance: np.random.Generator) -> NDArray[np.uint16]:
     return np.clip(brightness * (1.0 + 0.3 * height) + noise, 1.0, 10_000.0).astype(np.uint16)
 
 
-def _geotiff(values: NDArray[np.uint16], projection: CRS, west: float, top: float) -> bytes:
+def _geotiff(values: NDArray[np.uint16], projection: CRS, grid: Affine) -> bytes:
     with MemoryFile() as memory:
         with memory.open(
             driver="GTiff",
@@ -123,7 +129,7 @@ def _geotiff(values: NDArray[np.uint16], projection: CRS, west: float, top: floa
             width=PIXELS,
             dtype="uint16",
             crs=projection,
-            transform=Affine(PIXEL_METRES, 0.0, west, 0.0, -PIXEL_METRES, top),
+            transform=grid,
             compress="deflate",
             predictor=2,
             photometric="MINISBLACK",

@@ -134,6 +134,10 @@ def test_the_footprint_of_a_scene_is_what_its_geotiff_says(catalogue: Catalogue)
     for item in items_of(catalogue, earth.SCENES):
         with rasterio.open(catalogue.path_of(item["assets"]["visual"]["href"])) as scene:
             assert f"EPSG:{scene.crs.to_epsg()}" == item["properties"]["proj:code"]
+            # What odc-stac loads a scene by, without opening it.
+            visual = item["assets"]["visual"]
+            assert (visual["proj:shape"], visual["proj:transform"]) == (list(scene.shape), list(scene.transform)[:6])
+            assert visual["data_type"] == scene.dtypes[0]
             west, bottom, east, top = scene.bounds
             edges = [west, east, east, west], [bottom, bottom, top, top]
             longitudes, latitudes = transform(scene.crs, "EPSG:4326", *edges)
