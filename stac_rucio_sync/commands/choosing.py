@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args
 
 import click
 
-from stac_rucio_sync.commands.parameters import BBOX, CQL2
+from stac_rucio_sync.commands.parameters import BBOX, CQL2, INSTANT
 from stac_rucio_sync.replication.choice import Choice
 from stac_rucio_sync.replication.holdings import Holdings
 from stac_rucio_sync.settings import Settings
@@ -18,11 +18,14 @@ from stac_rucio_sync.stores.rucio_rules import RucioRules
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _SELECTION = (
+    click.option("--name", help="What the source is called in the report. Default: its path or URL."),
     click.option("--kind", type=click.Choice(get_args(Kind)), help="What the source is. Default: look."),
     click.option("--collection", "collections", multiple=True, help="Only this collection (may be repeated)."),
     click.option("--bbox", type=BBOX, help="STAC API: west,south,east,north in degrees."),
     click.option("--datetime", "datetime_", help="STAC API: an instant or interval, 2020-01-01/2021-01-01."),
     click.option("--filter", "--query", "filter_", type=CQL2, help="STAC API: a CQL2 filter (text or JSON)."),
+    click.option("--since", type=INSTANT, help="STAC API: only items updated since this instant (RFC 3339)."),
+    click.option("--at", metavar="REF", help="Versioned catalogue: this version. Default: the latest."),
     click.option("--asset", "assets", multiple=True, help="Only the asset of this key (may be repeated)."),
     click.option("--role", "roles", multiple=True, help="Only assets that have this role (may be repeated)."),
 )
@@ -42,12 +45,14 @@ def source_of(location: str, settings: Settings, options: dict[str, Any]) -> Sou
         bbox=options["bbox"],
         datetime=options["datetime_"],
         filter=options["filter_"],
+        since=options["since"],
+        at=options["at"],
         full=True,
         kind=options["kind"],
         default_collection=settings.identity.default_collection,
         allow_private=settings.sync.allow_private_addresses,
     )
-    return open_source(location, options=read)
+    return open_source(location, name=options["name"], options=read)
 
 
 def choice_of(options: dict[str, Any]) -> Choice:

@@ -61,6 +61,7 @@ def fetch(invocation: Invocation, /, location: str, **options: Any) -> None:  # 
     Examples:
       stac-rucio-sync fetch https://stac.example.org/v1 --bbox 10,46,17,49 --role data --into copies --dry-run
       stac-rucio-sync fetch items.ndjson --asset image --site vienna --into copies --manifest -
+      stac-rucio-sync fetch survey.git --at 2026-03-01 --name survey --into copies
     """
     to_stdout = options["manifest"] is not None and str(options["manifest"]) == "-"
     if to_stdout and options["as_json"]:

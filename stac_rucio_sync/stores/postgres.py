@@ -79,8 +79,10 @@ class PostgresStore:
 
         Raises
         ------
+        TransientError
+            The database does not answer.
         FatalError
-            It cannot be connected to, or its schema was never applied.
+            It refuses the log-in, or its schema was never applied.
         """
         lacking = "the database has no schema of stac-rucio-sync: run stac-rucio-sync db apply"
         return cls(Sessions.open(url, table="lake.item", lacking=lacking))

@@ -8,7 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
 from stac_rucio_sync.catalog.git_objects import GitObjects
 from stac_rucio_sync.catalog.grafting import graft
@@ -16,8 +18,10 @@ from stac_rucio_sync.catalog.history import rollback
 from stac_rucio_sync.catalog.repository import Repository
 from stac_rucio_sync.catalog.transaction import transaction
 from stac_rucio_sync.catalog.trees import TreeEdits
+from stac_rucio_sync.commands.choosing import item_options, source_of
 from stac_rucio_sync.errors import UsageError
 from stac_rucio_sync.model import Change, Cursor, ItemBroken, ItemKey, ItemRead, ItemRemoved
+from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.sources import Reading, ReadOptions, open_source
 from tests.catalog.examples import collection, item
 
@@ -350,3 +354,20 @@ def test_what_is_no_repository_or_no_version_is_said(repository: Repository, tmp
         open_source(str(clone), options=ReadOptions(kind="catalog"))
     with pytest.raises(UsageError, match="--at"):
         open_source(str(clone), options=ReadOptions(at="1"))
+
+
+def test_copies_are_asked_for_of_any_version_and_under_any_name(repository: Repository) -> None:
+    """The options of fetch, replicate and rules mean what those of sync mean."""
+    then = commit(repository, a=1, b=1)
+    commit(repository, a=2, b=None)
+
+    @click.command()
+    @item_options
+    def asked(**options: object) -> None:
+        source = source_of(str(repository.place), Settings(), options)
+        click.echo(f"{source.name} {sorted(states(list(source.read(None))).items())}")
+
+    latest = CliRunner().invoke(asked, [], catch_exceptions=False).stdout
+    assert latest == f"{repository.place} [('a', 2)]\n"
+    earlier = CliRunner().invoke(asked, ["--at", then, "--name", "survey"], catch_exceptions=False).stdout
+    assert earlier == "survey [('a', 1), ('b', 1)]\n"
