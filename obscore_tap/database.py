@@ -330,6 +330,8 @@ def refusal_of(error: psycopg.Error, timeout: float) -> Refusal:
         lost = is_loss(error)
         LOG.log(logging.WARNING if lost else logging.ERROR, "the database does not answer: %s", error)
         told = "the database cannot answer now; try again in a moment"
+        if isinstance(error, errors.OutOfMemory):
+            told = "the database lacks the memory that the query needs: gather less into one value, or try again later"
         return ConnectionLost(told) if lost else Unavailable(told)
     LOG.error("the database refuses a query that was translated: %s %s", state, error)
     return Failed("the service could not run the query: the database refused what it was translated to")

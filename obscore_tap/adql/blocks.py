@@ -44,6 +44,10 @@ class SelectBlock:
             return None
         return self.hidden.setdefault(sql, f"h{len(self.hidden) + 1}")
 
+    def written(self, number: int) -> str:
+        """Return the SQL of an output column; the first one is 1."""
+        return self.outputs[number - 1].value.sql
+
     def __str__(self) -> str:
         items = [
             f"{cast(one.value, one.value.datatype or Datatype.TEXT)} AS c{n}" for n, one in enumerate(self.outputs, 1)
@@ -71,6 +75,10 @@ class SetBlock:
         """Return None: what one operand hides the others have not."""
         del sql
         return None
+
+    def written(self, number: int) -> str:
+        """Return the SQL of an output column in all operands."""
+        return " ".join(operand.written(number) for operand in self.operands)
 
     def __str__(self) -> str:
         parts = [self._operand(self.operands[0])]
@@ -107,6 +115,10 @@ class OrderedBlock:
         if name and name not in self.hidden:
             self.hidden.append(name)
         return name
+
+    def written(self, number: int) -> str:
+        """Return the SQL of an output column."""
+        return self.outputs[number - 1].value.sql
 
     def __str__(self) -> str:
         items = [f"{self.alias}.c{number} AS c{number}" for number in range(1, len(self.outputs) + 1)]

@@ -61,14 +61,3 @@ def compared(left: Typed, operator: str, right: Typed, position: Position) -> Ty
     """
     first, second = comparable([left, right], f"the operator {operator}")
     return Typed(f"({first} {operator} {second})", Datatype.BOOLEAN, position, loose=merged(left, right))
-
-
-def equality(left: Typed, right: Typed) -> Typed:
-    """Return whether two values are equal.
-
-    Raises
-    ------
-    AdqlError
-        They cannot be compared.
-    """
-    return compared(left, "=", right, right.position)

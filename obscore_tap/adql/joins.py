@@ -8,7 +8,7 @@ from obscore_tap.adql.atoms import Identifier, Position, TableName
 from obscore_tap.adql.blocks import Block
 from obscore_tap.adql.comparisons import comparable
 from obscore_tap.adql.errors import AdqlError
-from obscore_tap.adql.names import DerivedRelation, Field, Scope, Session, Source, matches, refuse_twins
+from obscore_tap.adql.names import Field, Scope, Session, Source, matches, refuse_twins
 from obscore_tap.adql.nodes import (
     And,
     Comparison,
@@ -64,7 +64,7 @@ class _Reader:
             return Source(list(relation.fields), [relation], [sql])
         if isinstance(node, DerivedTable):
             block, alias = self._subquery(node.query, self._parent, self._session), self._session.alias()
-            derived = DerivedRelation(block, alias, node.alias)
+            derived = self._session.derived(block, alias, node.alias)
             return Source(list(derived.fields), [derived], ["(", block, f") AS {alias}"])
         return self._joined(node)
 

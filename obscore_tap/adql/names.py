@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from obscore_tap.adql.atoms import ColumnReference, Identifier, Position, TableName
 from obscore_tap.adql.blocks import Block, CommonBlock
 from obscore_tap.adql.errors import AdqlError
+from obscore_tap.adql.lengths import Lengths
 from obscore_tap.adql.nodes import DerivedColumn
 from obscore_tap.adql.types import Loose, Meta, Relation, Typed, identifier
 from obscore_tap.schema import Datatype, Published, Region, Table
@@ -173,12 +174,25 @@ class Session:
         self.published = published
         self.tables: set[str] = set()
         self.common: list[CommonBlock] = []
+        self.lengths = Lengths()
         self._aliases = 0
 
     def alias(self) -> str:
         """Return a name that no other table of the emitted query has."""
         self._aliases += 1
         return f"t{self._aliases}"
+
+    def derived(self, block: Block, alias: str, exposed: Identifier) -> DerivedRelation:
+        """Return a subquery or a common table as a table of a FROM clause.
+
+        Raises
+        ------
+        AdqlError
+            A column of it is too long, written out.
+        """
+        for number in range(1, len(block.outputs) + 1):
+            self.lengths.name(f"{alias}.c{number}", block.written(number), exposed.position)
+        return DerivedRelation(block, alias, exposed)
 
     def table(self, node: TableName) -> tuple[BaseRelation | DerivedRelation, object]:
         """Return a table of a FROM clause and its SQL.
@@ -194,7 +208,7 @@ class Session:
         if len(node.parts) == 1:
             for common in reversed(self.common):
                 if _same(wanted, common.name):
-                    return DerivedRelation(common.block, alias, node.alias or wanted), f"{common.alias} AS {alias}"
+                    return self.derived(common.block, alias, node.alias or wanted), f"{common.alias} AS {alias}"
         schema = node.parts[-2] if len(node.parts) > 1 else None
         table = self.published.get(schema.name if schema else None, wanted.name) if len(node.parts) < 3 else None
         if table is None or not matches(wanted, table.name) or (schema and not matches(schema, table.schema)):

@@ -8,7 +8,7 @@ from obscore_tap.adql.atoms import AllColumns, ColumnReference, Identifier, Null
 from obscore_tap.adql.blocks import Block, CommonBlock, OrderedBlock, Output, SelectBlock, SetBlock
 from obscore_tap.adql.errors import AdqlError
 from obscore_tap.adql.joins import from_clause
-from obscore_tap.adql.names import DerivedRelation, Field, Scope, Session, Source, matches
+from obscore_tap.adql.names import Field, Scope, Session, Source, matches
 from obscore_tap.adql.nodes import CommonTable, DerivedColumn, OrderTerm, Query, Select, SelectExpression, SetOperation
 from obscore_tap.adql.types import NUMBERS, ORDERED, Loose, Meta, Typed, common, one_source
 from obscore_tap.adql.walk import condition, reads_subqueries, value
@@ -66,7 +66,7 @@ def select_expression(node: SelectExpression, parent: Scope | None, session: Ses
     if not node.order_by and node.offset is None:
         return block
     alias = session.alias()
-    relation = DerivedRelation(block, alias, Identifier(alias, delimited=True, position=node.position))
+    relation = session.derived(block, alias, Identifier(alias, delimited=True, position=node.position))
     # A reference of the order can mean an output column only (SQL-92 section 13.1).
     scope = Scope(session, None, Source(list(relation.fields), [relation]), forbids="the ORDER BY of a set operation")
     outputs = [

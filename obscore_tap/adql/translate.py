@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from obscore_tap.adql import casts, conditions, queries, values
 from obscore_tap.adql.blocks import Block, Output
 from obscore_tap.adql.errors import AdqlError
+from obscore_tap.adql.lengths import check
 from obscore_tap.adql.names import Session
 from obscore_tap.adql.parser import parse
 from obscore_tap.adql.tokens import Limits
@@ -53,6 +54,7 @@ def translate(adql: str, published: Published, limits: Limits = _DEFAULT_LIMITS)
         session = Session(published)
         block = queries.whole_query(tree, session)
         sql = _written(block, session)
+        check(session.lengths.of(sql))
     except RecursionError as error:
         raise AdqlError("the query is nested too deeply") from error
     return Translation(sql, output_columns(block.outputs), frozenset(session.tables))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 from obscore_tap.adql.aggregates import AGGREGATES, set_function
 from obscore_tap.adql.atoms import ColumnReference, Null, Number, String
 from obscore_tap.adql.catalogue import CATALOGUE
-from obscore_tap.adql.comparisons import equality
+from obscore_tap.adql.comparisons import comparable
 from obscore_tap.adql.errors import AdqlError
 from obscore_tap.adql.functions import call, unknown
 from obscore_tap.adql.functions_standard import BUILDERS
@@ -74,6 +76,7 @@ def _column(node: ColumnReference, scope: Scope) -> Typed:
         if meant is not None and meant.alias is not None and matches(node.parts[0], meant.alias.name):
             aliases, scope.aliases = scope.aliases, {}
             typed = value(meant.expression, scope)
+            scope.session.lengths.repeat(typed.sql, node.position)
             scope.aliases = aliases
             return typed
     return scope.resolve(node)
@@ -130,30 +133,36 @@ def _concatenation(node: Concatenation, scope: Scope) -> Typed:
     operands = [value(operand, scope) for operand in node.operands]
     for operand in operands:
         must_be_text(operand, "the operator ||")
-    sql = " || ".join(cast(operand, Datatype.TEXT) for operand in operands)
+    sql = _joined([cast(operand, Datatype.TEXT) for operand in operands])
+    scope.session.lengths.join(sql, node.position)
     meta = Meta(unicode=any(operand.meta.unicode for operand in operands))
-    return Typed(f"({sql})", Datatype.TEXT, node.position, meta, loose=merged(*operands))
+    return Typed(sql, Datatype.TEXT, node.position, meta, loose=merged(*operands))
+
+
+def _joined(parts: list[str]) -> str:
+    """Join pairs, and those again: of strings that are joined from the left, PostgreSQL keeps all on the way."""
+    while len(parts) > 1:
+        parts = [f"({' || '.join(parts[start : start + 2])})" for start in range(0, len(parts), 2)]
+    return parts[0]
 
 
 @reads(Case)
 def _case(node: Case, scope: Scope) -> Typed:
-    operand = value(node.operand, scope) if node.operand is not None else None
-    tests, results = [], []
-    for branch in node.branches:
-        if operand is None:
-            tests.append(condition(branch.condition, scope))  # type: ignore[arg-type]  # there is no operand
-        else:
-            tests.append(equality(operand, value(branch.condition, scope)))  # type: ignore[arg-type]  # there is one
-        results.append(value(branch.result, scope))
+    read: Callable[[Any, Scope], Typed] = condition if node.operand is None else value
+    tests = [read(branch.condition, scope) for branch in node.branches]
+    results = [value(branch.result, scope) for branch in node.branches]
     if node.otherwise is not None:
         results.append(value(node.otherwise, scope))
+    head, *whens = "", *(test.sql for test in tests)
+    if node.operand is not None:
+        tests.append(value(node.operand, scope))
+        head, *whens = comparable([tests[-1], *tests[:-1]], "the operator =")
     datatype = common(results, "CASE") or Datatype.TEXT
-    whens = [
-        f"WHEN {test.sql} THEN {cast(result, datatype)}"
-        for test, result in zip(tests, results[: len(tests)], strict=True)
-    ]
-    otherwise = f" ELSE {cast(results[-1], datatype)}" if node.otherwise is not None else ""
-    sql = f"(CASE {' '.join(whens)}{otherwise} END)"
+    written = [cast(result, datatype) for result in results]
+    pieces = [f"CASE {head}", *(f"WHEN {when} THEN {then}" for when, then in zip(whens, written, strict=False))]
+    if node.otherwise is not None:
+        pieces.append(f"ELSE {written[-1]}")
+    sql = f"({' '.join(pieces)} END)"
     return Typed(sql, datatype, node.position, shared(results), loose=merged(*tests, *results))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from obscore_tap.adql.blocks import Block
+from obscore_tap.adql.lengths import check
 from obscore_tap.adql.names import Scope
 from obscore_tap.adql.nodes import Condition, SelectExpression, Value
 from obscore_tap.adql.types import Typed
@@ -42,6 +43,7 @@ def value(node: Value, scope: Scope) -> Typed:
         It means nothing here.
     """
     typed = _READERS[type(node)](node, scope)
+    check(len(typed.sql), typed.position)
     if typed.loose and typed.sql in scope.grouped:
         typed.loose = tuple(one for one in typed.loose if one.scope is not scope)
     return typed

@@ -229,7 +229,8 @@ class _Views:
                 response = send_file(path, download_name=result.file_name, max_age=0)
                 response.content_type = result.mime
                 return response
-        raise NotFound(f"the job has no result of this name; its phase is {job.phase.value}")
+        why = f": {job.error.message}" if job.error is not None else ""
+        raise NotFound(f"the job has no result of this name; its phase is {job.phase.value}{why}")
 
     # ------------------------------------------------------------------------------------------------------ answers
 

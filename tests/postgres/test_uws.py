@@ -333,7 +333,9 @@ def test_a_job_that_is_refused_ends_in_error_and_says_why(client: FlaskClient) -
     assert job.findtext(f"{UWS}errorSummary/{UWS}message") == "there is no such table"
     answer = client.get(f"{path}/error")
     assert (answer.status_code, answer.text) == (200, "there is no such table")
-    assert fetched(client, f"{path}/results/result").status_code == 404
+    answer = fetched(client, f"{path}/results/result")
+    assert answer.status_code == 404
+    assert "ERROR: there is no such table" in answer.text
 
 
 def test_a_fault_of_the_service_shows_nothing_of_its_inside(client: FlaskClient) -> None:
