@@ -100,7 +100,7 @@ def test_figures_and_logs_of_a_server_with_several_processes(
         assert (answer.status_code, answer.headers["X-Request-Id"]) == (404, "mine-1")
     finally:
         server.send_signal(signal.SIGTERM)
-        server.wait(60)  # a process that has only begun does not hold it up for as long as requests may take
+        server.wait(29)  # a process that has only begun does not hold it up for the 30 seconds that requests may take
     until(lambda: not answers_at_all(figures))
     lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     (mine,) = [line for line in lines if line.get("request") == "mine-1"]
