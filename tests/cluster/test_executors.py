@@ -13,9 +13,8 @@ import dask
 import pytest
 import trustme
 
-from stac_rucio_sync import executors
 from stac_rucio_sync.errors import FatalError, TransientError, UsageError
-from stac_rucio_sync.executors import ClusterLostError, WorkerLostError, open_executor, perform
+from stac_rucio_sync.executors import ClusterLostError, WorkerLostError, open_executor, opening, perform
 from stac_rucio_sync.http import RefusedAnswer
 from stac_rucio_sync.settings import Dask
 from tests.cluster import calls
@@ -123,7 +122,7 @@ def test_workers_with_other_versions_are_refused(tmp_path: Path) -> None:
 
 
 def test_what_is_no_cluster_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executors, "_CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(opening, "_CONNECT_SECONDS", 0.2)
     for named, error, words in [
         ("no-such-file.json", UsageError, "no scheduler file"),
         ("gopher://127.0.0.1:1", UsageError, "gopher"),
