@@ -7,7 +7,7 @@ whole or leaves no trace.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -302,7 +302,7 @@ class Ingest:
         above = key_of(changes.stac(parent))
         return stac | {"collection": above.id} if above is not None and above.kind == "collection" else stac
 
-    def _transaction(self) -> Any:  # noqa: ANN401 - a context manager
+    def _transaction(self) -> AbstractContextManager[Transaction]:
         return transaction(self._repository, author=self._author, wait=self._wait, processor=self._processor.name)
 
     def _commit(self, changes: Transaction, message: str) -> int | None:
