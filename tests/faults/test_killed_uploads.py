@@ -149,6 +149,20 @@ def test_a_dead_storage_server_is_gone_round_by_the_next_protocol(
     assert_same(state, undisturbed.state)
 
 
+def test_the_only_storage_server_is_started_again_and_costs_no_file(
+    lake: RunningLake, make_trial: Callable[..., UploadTrial], webdav_only: str
+) -> None:
+    trial = make_trial("--batch-size", "100", rse=webdav_only)
+    with trial.start() as process:
+        wait_until(lambda: stored(trial) > SMALL // 5, "some files are there")
+        with server_down(lake, "webdav"):
+            time.sleep(5)  # more than one request is sent again for by itself
+        code, report = ended(process)
+    assert (code, report["uploaded"], report["failed"]) == (0, SMALL + LARGE, 0), report
+    assert report["sent_again"] > 0
+    assert_whole(trial, trial.state())
+
+
 @pytest.mark.parametrize("route", ROUTES)
 def test_the_only_storage_server_dies_and_comes_back(
     lake: RunningLake, make_trial: Callable[..., UploadTrial], webdav_only: str, route: str
