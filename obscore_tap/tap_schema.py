@@ -20,8 +20,8 @@ def _text(name: str, description: str, *, principal: bool = True, indexed: bool 
     return Column(name, Datatype.TEXT, description, principal=principal, indexed=indexed, std=True)
 
 
-def _integer(name: str, description: str, *, principal: bool = False, expression: str = "") -> Column:
-    return Column(name, Datatype.INTEGER, description, principal=principal, std=True, expression=expression)
+def _integer(name: str, description: str, *, expression: str = "") -> Column:
+    return Column(name, Datatype.INTEGER, description, principal=False, std=True, expression=expression)
 
 
 _UTYPE = _text("utype", "Concept of a data model that it stands for", principal=False)

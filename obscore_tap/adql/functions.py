@@ -81,9 +81,9 @@ _TYPE_NAMES = {
 }
 
 
-def of_numbers(name: str, sql: str, parameters: Sequence[str] = ("x",), description: str = "") -> Function:
+def of_numbers(name: str, sql: str, parameters: Sequence[str] = ("x",)) -> Function:
     """Return a function of doubles that gives a double."""
-    return Function(name, tuple((one, Kind.DOUBLE) for one in parameters), Datatype.DOUBLE, sql, description)
+    return Function(name, tuple((one, Kind.DOUBLE) for one in parameters), Datatype.DOUBLE, sql)
 
 
 def call(catalogue: Sequence[Function], arguments: Sequence[Typed], node: FunctionCall) -> Typed:

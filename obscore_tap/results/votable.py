@@ -28,11 +28,11 @@ def info(one: Info) -> str:
     return f"{start}>{content(one.text)}</INFO>\n" if one.text else f"{start}/>\n"
 
 
-def error_votable(message: str, infos: Iterable[Info] = (), version: str = DEFAULT_VERSION) -> bytes:
+def error_votable(message: str, infos: Iterable[Info] = ()) -> bytes:
     """Return the document that says why there is no result (DALI 1.1 section 4.4)."""
     status = Info("QUERY_STATUS", "ERROR", message)
     told = "".join(map(info, (status, *infos)))
-    return f'{opening(version)}<RESOURCE type="results">\n{told}</RESOURCE>\n</VOTABLE>\n'.encode()
+    return f'{opening(DEFAULT_VERSION)}<RESOURCE type="results">\n{told}</RESOURCE>\n</VOTABLE>\n'.encode()
 
 
 def head(columns: Sequence[OutputColumn], heading: Heading, declare_nulls: bool, version: str) -> str:
