@@ -134,7 +134,7 @@ class SyncJob:
     def _recorded(self, started: float) -> Iterator[None]:
         """Be the only run over the source, and have the tables tell how it ends."""
         source = self.source
-        if self.options.retry_quarantined:  # the last run over the source is still the one that set these aside
+        if self.options.retry_quarantined:  # the last run over the source is the one that set these aside
             with self.tables.hold_source(source.name):
                 yield
             return
@@ -174,7 +174,8 @@ class SyncJob:
                 if last:
                     under_way.drain()
                     end = self._end(reading, len(taken.before) + taken.nameless, had_items=bool(state and state.items))
-                    self._account(taken, self._effects.apply(self._work_of(taken), end))
+                    kept = None if self.options.retry_quarantined else end  # a retry is no read of the source
+                    self._account(taken, self._effects.apply(self._work_of(taken), kept))
                 elif taken.work or taken.quarantined:
                     under_way.begin(taken, self._work_of(taken))
                 else:

@@ -41,7 +41,7 @@ def status(invocation: Invocation, as_json: bool) -> None:
     if as_json:
         click.echo(orjson.dumps({"sources": [state.as_json() for state in states]}))
         return
-    console = Console()
+    console = Console() if Console().is_terminal else Console(width=_PIPE_WIDTH)
     console.print(table_of("sources", _COLUMNS, [_row(state) for state in states]) if states else _NONE)
     for state in states:
         if why := _why(state):
@@ -49,6 +49,8 @@ def status(invocation: Invocation, as_json: bool) -> None:
 
 
 _NONE = "no source was synced yet"
+_PIPE_WIDTH = 160
+"""Columns where there is no terminal that has some: enough for names of ordinary length."""
 
 
 def _row(state: SourceState) -> tuple[str, ...]:
@@ -64,13 +66,13 @@ def _row(state: SourceState) -> tuple[str, ...]:
 
 
 def _instant(value: datetime | None) -> str:
-    return value.strftime("%Y-%m-%d %H:%M:%S") if value else "never"
+    return value.strftime("%Y-%m-%d %H:%M") if value else "never"
 
 
 def _why(state: SourceState) -> str | None:
     """Return what is to be said of a run that was not clean."""
     report = state.last_report or {}
-    at = f"{state.last_finished:%Y-%m-%d %H:%M:%S}" if state.last_finished else ""
+    at = _instant(state.last_finished)
     match state.last_outcome:
         case Outcome.UNFINISHED:
             return "its last run was killed, or the machine it ran on; the next one goes on from what was committed"

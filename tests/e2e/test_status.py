@@ -25,8 +25,10 @@ class Operator:
         self._home = str(lake.home)
         self._name = name
 
-    def run(self, *arguments: str) -> Result:
-        return CliRunner().invoke(cli, ["--home", self._home, *arguments], catch_exceptions=False)
+    def run(self, *arguments: str, code: int = 0) -> Result:
+        done = CliRunner().invoke(cli, ["--home", self._home, *arguments], catch_exceptions=False)
+        assert done.exit_code == code
+        return done
 
     def state(self) -> dict[str, Any]:
         sources = orjson.loads(self.run("status", "--json").stdout)["sources"]
@@ -48,6 +50,10 @@ def test_status_says_how_the_last_run_ended_and_why(lake: RunningLake, bench: Be
     bench.sync([*items, "no JSON"])
     assert operator.state()["last_outcome"] == "some failed"
     assert "with 1 quarantined" in operator.lines()[0]
+
+    before = operator.state()
+    operator.run("quarantine", "--name", bench.collection, "--retry", "--json", code=1)
+    assert operator.state() == before  # a retry is no run over the source
 
     with pytest.raises(FatalError, match="no item"):
         bench.sync([])
