@@ -27,6 +27,10 @@ _WAITING = 256
 """Connections that may wait in each process beside those that are answered."""
 _PR_SET_PDEATHSIG = 1
 """Of Linux' prctl(2)."""
+_M_ARENA_MAX = -8
+"""Of glibc's mallopt(3)."""
+_ARENAS = 2
+"""Out of which all threads of a process take memory: else each keeps what it has freed for itself."""
 
 
 def run_server(name: str, make: Callable[[], Any], services: Services) -> None:
@@ -87,11 +91,18 @@ def _made(make: Callable[[], Any]) -> Any:  # noqa: ANN401 - a WSGI application
     # own: whoever stops the server just then would wait for as long as requests may take.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     die_with_parent()
+    _share_memory()
     application = make()
     # What is there now stays: looking through it for garbage would stop all requests for nearly a tenth of a second.
     gc.collect()
     gc.freeze()
     return application
+
+
+def _share_memory() -> None:
+    """Have threads share the memory that is free, where the C library can: 8 to 10 MB of a process of eight threads."""
+    if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "mallopt"):
+        library.mallopt(_M_ARENA_MAX, _ARENAS)
 
 
 def die_with_parent() -> None:
