@@ -14,13 +14,7 @@ from urllib.parse import quote, unquote, urlsplit
 from stac_rucio_sync.addresses import without_login
 from stac_rucio_sync.mapping.bands import SPEED_OF_LIGHT, number
 from stac_rucio_sync.mapping.hrefs import absolute_href
-from stac_rucio_sync.mapping.obscore import (
-    datalink_url,
-    doi,
-    kilobytes,
-    reference,
-    targets,
-)
+from stac_rucio_sync.mapping.obscore import doi, kilobytes, reference, targets
 from stac_rucio_sync.mapping.observed import Observed
 from stac_rucio_sync.mapping.stated import clean, fixed_epn_columns
 from stac_rucio_sync.mapping.times import iso_utc, parse_time
@@ -250,7 +244,7 @@ def _access(
                 access = _of_address(str(link.href), link.media_type)
                 break
     return access | {
-        "datalink_url": datalink_url(obscore.obs_publisher_did, settings),
+        "datalink_url": obscore.access_url,  # ObsCore leads to the DataLink document always
         "thumbnail_url": _thumbnail(item),
         "service_title": settings.epn.schema_name,
         "publisher": settings.identity.authority,
