@@ -309,7 +309,7 @@ from stac_rucio_sync.cli import cli
 cli.main(["catalog", "--help"], standalone_mode=False)
 print(*sys.modules, file=sys.stderr)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=200)
     assert "rollback" in done.stdout
     assert not {"pygit2", "rich", "stac_rucio_sync.commands.catalog_history"} & set(done.stderr.split())
 

@@ -52,7 +52,7 @@ def ingesting(place: Path, third: str, *options: str) -> list[str]:
 
 
 def ended(command: list[str], place: Path) -> tuple[int, list[bytes], str]:
-    done = subprocess.run(command, capture_output=True, cwd=place.parent, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, cwd=place.parent, check=False, timeout=200)
     return done.returncode, done.stdout.splitlines(), done.stderr.decode()
 
 

@@ -231,7 +231,7 @@ with Repository(Path({str(repository.place)!r})) as repository:
     Ingest(repository, processor("deadly"), together=3).run(["a+b+c+d+e+f"])
 """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
-    died = subprocess.run([sys.executable, "-c", program], env=environment, check=False, timeout=60)
+    died = subprocess.run([sys.executable, "-c", program], env=environment, check=False, timeout=200)
     assert died.returncode == -signal.SIGKILL
     with Repository(repository.place) as reopened:
         monkeypatch.syspath_prepend(tmp_path)

@@ -52,7 +52,7 @@ class Writers:
 
     def wait(self) -> None:
         for process in self._running.values():
-            assert process.wait(timeout=100) == 0
+            assert process.wait(timeout=300) == 0
         self._running.clear()
 
     def are_all_working(self) -> bool:
@@ -155,7 +155,7 @@ def test_writers_are_killed(tmp_path: Path, backend: str, kills: int) -> None:
         )
         assert "error" not in said.stderr
         assert "missing" not in said.stdout
-        subprocess.run(["git", "clone", "-q", place, tmp_path / "clone"], check=True, timeout=60, env=dict(os.environ))
+        subprocess.run(["git", "clone", "-q", place, tmp_path / "clone"], check=True, timeout=200, env=dict(os.environ))
 
 
 @pytest.mark.parametrize("backend", ["filesystem", "git"])

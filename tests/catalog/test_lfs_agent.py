@@ -147,7 +147,7 @@ def test_git_lfs_asks_our_agent(repository: Repository, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "stac_rucio_sync.cli", "--home", str(tmp_path / "no-lake"), "catalog", "clone"]
     done = subprocess.run(
         [*command, str(repository.place), str(tmp_path / "cloned")],
-        env=surroundings, check=False, capture_output=True, text=True, timeout=60,
+        env=surroundings, check=False, capture_output=True, text=True, timeout=200,
     )  # fmt: skip
     (located,) = repository.head().find("a")
     folder = tmp_path / "cloned" / folder_of(located.path)

@@ -24,7 +24,7 @@ from tests.cluster.workers import dask_cluster
 from tests.conftest import RunningLake
 
 RSE = "VIENNA-LOCALGROUPDISK"
-_SECONDS = 90.0
+_SECONDS = 200.0
 _LARGE, _SMALL = 8, 40
 
 

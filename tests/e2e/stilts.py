@@ -12,7 +12,7 @@ import pytest
 
 PROGRAM = shutil.which("stilts")
 needs_stilts = pytest.mark.skipif(PROGRAM is None, reason="STILTS is not installed (Debian package stilts)")
-TIME_LIMIT = 110
+TIME_LIMIT = 300
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from tests.e2e.annotated import serving
 from tests.ports import free_port
 
 ITEMS = 40
-TIME_LIMIT = 200
+TIME_LIMIT = 400
 README = Path(__file__).parents[2] / "README.md"
 
 
@@ -164,7 +164,7 @@ def typed(beginning: str, lake: RunningLake) -> list[str]:
 
 
 def said(command: list[str]) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=200).stdout
 
 
 def _read_or_nothing(path: Path) -> bytes:

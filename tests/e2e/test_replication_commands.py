@@ -141,7 +141,7 @@ def test_ctrl_c_ends_the_waiting_with_the_report_so_far(searched: Searched) -> N
     while searched.states(item, rse=VIENNA)["m31"].state.value == "NONE":
         assert time.monotonic() < deadline
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=200)
     assert process.returncode == 130, err
     assert json.loads(out)["error"] == "stopped"
     assert json.loads(out)["made"] == 1

@@ -32,7 +32,7 @@ def command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[st
         [sys.executable, "-m", "stac_rucio_sync.cli", *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
         env=environment | variables,
     )

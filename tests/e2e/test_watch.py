@@ -366,12 +366,12 @@ def test_a_rebuild_mends_all_and_says_what(watched: Watched) -> None:
     damage(watched)
     damaged = watched.mirror()
     dry = watched.command("replicas", "rebuild", "--dry-run", "--json")
-    out, _ = dry.communicate(timeout=60)
+    out, _ = dry.communicate(timeout=200)
     would = json.loads(out)
     assert dry.returncode == 1
     assert watched.mirror() == damaged
     done = watched.command("replicas", "rebuild", "--json")
-    out, said = done.communicate(timeout=60)
+    out, said = done.communicate(timeout=200)
     assert done.returncode == 0, said
     told = json.loads(out)
     assert {key: told[key] for key in ("added", "changed", "removed")} == {"added": 1, "changed": 1, "removed": 2}
@@ -390,7 +390,7 @@ def test_a_rebuild_killed_in_the_middle_is_run_again(watched: Watched) -> None:
         process = watched.command("replicas", "rebuild")
         time.sleep(wait)
         os.killpg(process.pid, signal.SIGKILL)
-        process.communicate(timeout=60)
+        process.communicate(timeout=200)
     with watched.watcher() as watcher:
         Rebuild(watcher._rucio, watcher._mirror).run()
     assert watched.mirror() == before
@@ -409,7 +409,7 @@ def test_a_watcher_killed_with_a_post_in_hand_gets_it_again(watched: Watched) ->
         process = watched.command("watch", WATCH__POLL=3600, WATCH__FILES=1)
         time.sleep(0.7)
         os.killpg(process.pid, signal.SIGKILL)
-        process.communicate(timeout=60)
+        process.communicate(timeout=200)
     with running(watched.command("watch", "--json", WATCH__POLL=3600, WATCH__FILES=1)):
         watched.wait(lambda: (name, "VIENNA-DISK") not in watched.mirror())
     assert watched.states() == watched.truth()
@@ -463,13 +463,13 @@ def requests_post_to(watcher: Watcher, watched: Watched, name: str) -> int:
 def test_one_watcher_at_a_time(watched: Watched) -> None:
     with watched.watcher() as watcher, watcher._mirror.state.alone():
         second = watched.command("watch", "--once")
-        _, said = second.communicate(timeout=60)
+        _, said = second.communicate(timeout=200)
         assert second.returncode == 2
         assert "another watcher" in said
         with watched.watcher() as third, pytest.raises(UsageError, match="another watcher"):
             third.once()
     done = watched.command("watch", "--once", "--json")
-    out, said = done.communicate(timeout=60)
+    out, said = done.communicate(timeout=200)
     assert done.returncode == 0, said
     assert json.loads(out)["why"] == "look"
 
@@ -501,7 +501,7 @@ def test_a_watcher_waits_for_a_database_that_is_away_at_its_start(watched: Watch
         there, relay.target = relay.target, ("127.0.0.1", free_port())
         through = url.replace(f":{port}/", f":{relay.port}/")
         once = watched.command("watch", "--once", DATABASE__URL=through)
-        assert "cannot connect to the database" in once.communicate(timeout=60)[1]
+        assert "cannot connect to the database" in once.communicate(timeout=200)[1]
         assert once.returncode == 1
         process = watched.command("watch", WATCH__POLL=0.2, DATABASE__URL=through)
         assert process.stderr is not None
@@ -513,7 +513,7 @@ def test_a_watcher_waits_for_a_database_that_is_away_at_its_start(watched: Watch
             mends(watched, process)
         finally:
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=60)
+            process.communicate(timeout=200)
     assert process.returncode == 130
 
 
@@ -521,7 +521,7 @@ def test_a_watcher_does_not_wait_for_another_password(watched: Watched) -> None:
     parts = urlsplit(watched.settings.database_url())
     wrong = parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":wrong@")).geturl()
     process = watched.command("watch", DATABASE__URL=wrong)
-    assert "password authentication failed" in process.communicate(timeout=60)[1]
+    assert "password authentication failed" in process.communicate(timeout=200)[1]
     assert process.returncode == 3
 
 

@@ -40,8 +40,6 @@ MOST_OF_A_COLLECTION, MOST_ASSETS = 8, 40
 # Items with files and more than 40 assets, of the Sentinels but for one: counted as above.
 LARGE_ITEMS, LARGE_FILES, LARGE_REPLICAS = 18, 1581, 3087
 
-pytestmark = pytest.mark.timeout(400)  # the first run registers six thousand items
-
 
 @dataclass(frozen=True)
 class Wild:
@@ -101,7 +99,7 @@ def wild(
         [command, "--home", lake.home, "sync", file, "--name", name, "--json"],
         capture_output=True,
         text=True,
-        timeout=380,
+        timeout=500,
         env={**os.environ, "STAC_RUCIO_SYNC_IDENTITY__SCOPE": scope},
         check=False,
     )

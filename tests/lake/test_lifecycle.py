@@ -51,7 +51,7 @@ def whoami(lake: Lake, account: str) -> str:
     """Ask Rucio with its own command line client who one is."""
     environment = {**os.environ, "RUCIO_CONFIG": lake.status()["accounts"][account]}
     command = [*RUCIO, "whoami"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -309,7 +309,7 @@ def test_an_ordinary_user_runs_a_lake() -> None:
                 env=environment,
                 capture_output=True,
                 text=True,
-                timeout=90,
+                timeout=200,
                 check=False,
             )
             assert done.returncode == 0, done.stdout + done.stderr

@@ -61,7 +61,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, st
     )
     environment = {"RUCIO_CONFIG": str(config), "PYTHONPATH": str(CHECKOUT), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(
-        [python, "-W", "ignore", "-c", PROBE], env=environment, capture_output=True, text=True, timeout=60, check=False
+        [python, "-W", "ignore", "-c", PROBE], env=environment, capture_output=True, text=True, timeout=200, check=False
     )
     assert done.returncode == 0, done.stderr
     return {(name, action, rse): answer for name, action, rse, answer in json.loads(done.stdout.splitlines()[-1])}

@@ -63,7 +63,7 @@ def download(lake: RunningLake, account: str, did: str, folder: Path, *options: 
     rucio = [sys.executable, str(Path(sys.executable).with_name("rucio"))]
     command = [*rucio, "download", "--no-subdir", "--dir", str(folder)]
     done = subprocess.run(
-        [*command, *options, did], env=environment, capture_output=True, text=True, timeout=60, check=False
+        [*command, *options, did], env=environment, capture_output=True, text=True, timeout=200, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     files = [path for path in folder.rglob("*") if path.is_file()]

@@ -138,7 +138,7 @@ def rucio(lake: RunningLake, *arguments: str) -> None:
     """Run Rucio's own command line client as alice."""
     environment = {**os.environ, "RUCIO_CONFIG": lake.facts["accounts"]["alice"]}
     command = [sys.executable, str(Path(sys.executable).with_name("rucio")), *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

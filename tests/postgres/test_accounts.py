@@ -27,7 +27,7 @@ def accounts(database: Database, passwords: dict[str, str]) -> subprocess.Comple
     inherited = {name: value for name, value in os.environ.items() if not name.endswith("_PASSWORD")}
     environment = {**inherited, **passwords, "STAC_RUCIO_SYNC_DATABASE__ADMIN_URL": database.admin_url}
     return subprocess.run(
-        [sys.executable, SCRIPT], env=environment, capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, SCRIPT], env=environment, capture_output=True, text=True, check=False, timeout=200
     )
 
 

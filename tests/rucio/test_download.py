@@ -25,7 +25,7 @@ def test_rucio_download_gets_the_bytes_from_the_origin(
         env={**os.environ, "RUCIO_CONFIG": lake.facts["accounts"]["ingest"]},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=200,
         check=False,
     )
 

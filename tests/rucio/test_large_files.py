@@ -68,7 +68,7 @@ def test_a_clone_fetches_from_the_lake(searched: Searched, repository: Path, tmp
     command = [sys.executable, "-m", "stac_rucio_sync.cli", "--home", str(searched.lake.home), "catalog", "clone"]
     done = subprocess.run(
         [*command, str(repository), str(tmp_path / "clone"), "--site", "vienna"],
-        env=surroundings, check=False, capture_output=True, text=True, timeout=60,
+        env=surroundings, check=False, capture_output=True, text=True, timeout=200,
     )  # fmt: skip
     with Repository(repository) as opened:
         (located,) = opened.head().find("m31")

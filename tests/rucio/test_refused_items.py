@@ -89,7 +89,7 @@ def test_the_setting_wins_over_a_broken_environment(lake: Any) -> None:
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", script, *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=False)
 
     assert run(lake.facts["accounts"]["ingest"]).stdout == "ingest\n"
     assert "/nowhere/rucio.cfg" in run().stderr.splitlines()[-1]

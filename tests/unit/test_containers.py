@@ -49,7 +49,7 @@ def named_secrets(text: str) -> set[str]:
 
 
 def make_env(file: Path) -> dict[str, str]:
-    subprocess.run([MAKE_ENV, file], check=True, capture_output=True, timeout=60)
+    subprocess.run([MAKE_ENV, file], check=True, capture_output=True, timeout=200)
     lines = [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
     return dict(line.split("=", 1) for line in lines)
 
@@ -96,7 +96,7 @@ def test_make_env_keeps_what_stands_there_and_fills_what_is_empty(tmp_path: Path
 
 
 def test_passwords_stay_out_of_git_and_out_of_images() -> None:
-    asked = subprocess.run(["git", "check-ignore", "-q", ".env"], cwd=ROOT, check=False, timeout=60)
+    asked = subprocess.run(["git", "check-ignore", "-q", ".env"], cwd=ROOT, check=False, timeout=200)
     assert asked.returncode == 0
     assert not is_sent(".env")
     assert is_sent("pyproject.toml")
@@ -196,7 +196,7 @@ def test_the_database_is_reached_from_inside_only() -> None:
 def test_compose_reads_it_and_asks_for_passwords(tmp_path: Path) -> None:
     for program in (["docker", "compose"], ["docker-compose"]):
         try:
-            version = subprocess.run([*program, "version"], capture_output=True, check=False, timeout=60)
+            version = subprocess.run([*program, "version"], capture_output=True, check=False, timeout=200)
         except FileNotFoundError:
             continue
         if version.returncode == 0:
@@ -209,13 +209,13 @@ def test_compose_reads_it_and_asks_for_passwords(tmp_path: Path) -> None:
     command = [*program, *(f"--profile={profile}" for profile in profiles), "config", "--quiet"]
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     refused = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=200
     )
     assert refused.returncode != 0
     assert "make-env.sh" in refused.stderr
     make_env(tmp_path / ".env")
     taken = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=200
     )
     assert taken.returncode == 0, taken.stderr
 

@@ -75,7 +75,7 @@ from stac_rucio_sync.cli import cli
 cli.main(["{option}"], standalone_mode=False)
 print(*sys.modules, file=sys.stderr)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=200)
     assert done.stdout
     imported = set(done.stderr.split())
     assert "stac_rucio_sync.cli" in imported

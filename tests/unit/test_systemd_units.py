@@ -63,7 +63,7 @@ def test_systemd_takes_them(tmp_path: Path) -> None:
         ["systemd-analyze", "verify", *sorted(map(str, tmp_path.iterdir()))],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
     ours = [line for line in done.stderr.splitlines() if "stac-rucio-sync" in line]

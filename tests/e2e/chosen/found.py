@@ -88,7 +88,7 @@ def ask_rucio(settings: Settings, scope: str, datasets: Iterable[str]) -> RucioV
         input=json.dumps({"scope": scope, "datasets": list(datasets), "plugin": PLUGINS[settings.rucio.metadata]}),
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=200,
         cwd=Path(__file__).parents[3],
         env={**os.environ, "RUCIO_CONFIG": str(settings.rucio.config)},
         check=False,
