@@ -18,9 +18,9 @@ from stac_rucio_sync.mapping import map_item
 from stac_rucio_sync.mapping.item import parse_item
 from stac_rucio_sync.model import ItemRead, ReadEnd, Settled, Wanted
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.held import SCHEMES
 from stac_rucio_sync.stores.postgres import PostgresStore
 from stac_rucio_sync.stores.rucio import RucioStore
+from stac_rucio_sync.stores.rucio_answers import SCHEMES
 from stac_rucio_sync.stores.rucio_client import make_client
 
 ITEMS, ASSETS, ROUNDS, SINGLES = 250, 4, 7, 100

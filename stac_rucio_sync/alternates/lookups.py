@@ -12,8 +12,8 @@ from stac_rucio_sync.mapping.identifiers import dataset_did, obs_publisher_did
 from stac_rucio_sync.mapping.science import science_assets
 from stac_rucio_sync.model import Did, HeldFile, HeldItem, ItemKey, Topology
 from stac_rucio_sync.settings import Settings, load_settings
-from stac_rucio_sync.stores.held import Held
 from stac_rucio_sync.stores.mirror import Mirror
+from stac_rucio_sync.stores.rucio_answers import Held
 from stac_rucio_sync.stores.rucio_held import RucioHeld, replicas_in
 
 ITEMS_AT_ONCE: Final = 1000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from stac_rucio_sync.model import Did
-from stac_rucio_sync.stores.held import Held
+from stac_rucio_sync.stores.rucio_answers import Held
 from stac_rucio_sync.stores.session import Sessions
 
 _UNREAD = """

@@ -17,9 +17,9 @@ from stac_rucio_sync.model import Did, Found, Registered, Rse, Wanted
 from stac_rucio_sync.parts import in_parts
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.stores.origins import OriginRses
-from stac_rucio_sync.stores.placed import Placed, place, replicas_of
 from stac_rucio_sync.stores.refusals import DeniedError, ExistsError, MissingError
 from stac_rucio_sync.stores.rucio_calls import DIDS_PER_CALL, RucioCalls, did_json, in_calls
+from stac_rucio_sync.stores.rucio_placed import Placed, place, replicas_of
 from stac_rucio_sync.stores.rucio_removal import RucioRemoval
 from stac_rucio_sync.stores.rucio_replicas import RucioReplicas
 from stac_rucio_sync.stores.rucio_topology import RucioTopology, Way, ways

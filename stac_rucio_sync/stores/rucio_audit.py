@@ -9,11 +9,11 @@ from typing import Any
 from stac_rucio_sync.errors import RefusedError, TransientError
 from stac_rucio_sync.model import Did, Found, Wanted
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.held import Held
 from stac_rucio_sync.stores.origins import OriginRses
-from stac_rucio_sync.stores.placed import Placed, place
 from stac_rucio_sync.stores.refusals import DeniedError, MissingError
+from stac_rucio_sync.stores.rucio_answers import Held
 from stac_rucio_sync.stores.rucio_calls import RucioCalls, did_json, in_calls
+from stac_rucio_sync.stores.rucio_placed import Placed, place
 from stac_rucio_sync.stores.rucio_replicas import RucioReplicas
 
 PLUGINS = {"json": "JSON", "postgres": "POSTGRES_JSON"}

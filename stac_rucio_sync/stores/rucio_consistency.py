@@ -11,9 +11,9 @@ from stac_rucio_sync.errors import RefusedError, UsageError
 from stac_rucio_sync.model import Did
 from stac_rucio_sync.model.storage import Elsewhere, RseReplica
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.held import SCHEMES
 from stac_rucio_sync.stores.refusals import MissingError
 from stac_rucio_sync.stores.rucio_account import RucioAccount
+from stac_rucio_sync.stores.rucio_answers import SCHEMES
 from stac_rucio_sync.stores.rucio_calls import did_json, in_calls
 from stac_rucio_sync.stores.rucio_uploads import RucioUploads
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from stac_rucio_sync.model import Did, Replica, Topology
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.held import SCHEMES, Held, held_of, readable_first
+from stac_rucio_sync.stores.rucio_answers import SCHEMES, Held, held_of, readable_first
 from stac_rucio_sync.stores.rucio_audit import RucioAudit
 from stac_rucio_sync.stores.rucio_calls import RucioCalls, did_json, in_calls
 from stac_rucio_sync.stores.rucio_topology import RucioTopology, Way

@@ -19,9 +19,9 @@ from functools import partial
 from typing import TypeVar
 
 from stac_rucio_sync.model import Did, Gone, Kept, Removable
-from stac_rucio_sync.stores.held import Held
 from stac_rucio_sync.stores.origins import OriginRses
 from stac_rucio_sync.stores.refusals import DeniedError, MissingError
+from stac_rucio_sync.stores.rucio_answers import Held
 from stac_rucio_sync.stores.rucio_calls import RucioCalls, did_json, in_calls
 from stac_rucio_sync.stores.rucio_replicas import RucioReplicas
 

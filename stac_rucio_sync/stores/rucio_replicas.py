@@ -12,11 +12,11 @@ from typing import Any
 
 from stac_rucio_sync.addresses import with_port, without_default_port
 from stac_rucio_sync.model import Did, File, WantedReplica
-from stac_rucio_sync.stores.held import SCHEMES, Held, held_in, held_of, why_not_in_lake
 from stac_rucio_sync.stores.origins import OriginRses
-from stac_rucio_sync.stores.placed import Placed
 from stac_rucio_sync.stores.refusals import DeniedError, MissingError
+from stac_rucio_sync.stores.rucio_answers import SCHEMES, Held, held_in, held_of, why_not_in_lake
 from stac_rucio_sync.stores.rucio_calls import NEW_FILES_PER_CALL, RucioCalls, did_json, in_calls
+from stac_rucio_sync.stores.rucio_placed import Placed
 
 
 class RucioReplicas:

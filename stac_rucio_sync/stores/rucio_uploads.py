@@ -7,9 +7,9 @@ from typing import Any, Final, TypeVar
 
 from stac_rucio_sync.errors import FatalError, RefusedError, UsageError
 from stac_rucio_sync.model import Did, Hashed
-from stac_rucio_sync.stores.held import SCHEMES, Held, held_of
 from stac_rucio_sync.stores.refusals import DeniedError, ExistsError, MissingError
 from stac_rucio_sync.stores.rucio_account import RucioAccount
+from stac_rucio_sync.stores.rucio_answers import SCHEMES, Held, held_of
 from stac_rucio_sync.stores.rucio_calls import NEW_FILES_PER_CALL, did_json, in_calls
 from stac_rucio_sync.stores.rucio_rules import RULES_PER_CALL
 

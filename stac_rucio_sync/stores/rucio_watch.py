@@ -11,9 +11,9 @@ from stac_rucio_sync.addresses import without_default_port
 from stac_rucio_sync.errors import SyncError
 from stac_rucio_sync.model import Did, Replica
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.held import SCHEMES, Held, held_of, readable_first
 from stac_rucio_sync.stores.origins import OriginRses
 from stac_rucio_sync.stores.refusals import DeniedError, MissingError
+from stac_rucio_sync.stores.rucio_answers import SCHEMES, Held, held_of, readable_first
 from stac_rucio_sync.stores.rucio_calls import RucioCalls, did_json, in_calls
 from stac_rucio_sync.stores.rucio_links import RucioLinks
 from stac_rucio_sync.stores.rucio_replicas import RucioReplicas

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from stac_rucio_sync.model import Did, Hashed
-from stac_rucio_sync.stores.held import Held
+from stac_rucio_sync.stores.rucio_answers import Held
 
 
 class Verdict(Enum):

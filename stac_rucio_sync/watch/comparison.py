@@ -7,9 +7,9 @@ from datetime import datetime
 
 from stac_rucio_sync.model import Did, Replica
 from stac_rucio_sync.parts import in_parts
-from stac_rucio_sync.stores.held import Held
 from stac_rucio_sync.stores.mirror_writes import MirrorWrites
 from stac_rucio_sync.stores.replica_rows import MirrorChanges
+from stac_rucio_sync.stores.rucio_answers import Held
 from stac_rucio_sync.stores.rucio_calls import DIDS_PER_CALL
 from stac_rucio_sync.stores.rucio_watch import RucioWatch, mirrored
 

@@ -21,9 +21,9 @@ from stac_rucio_sync.errors import FatalError, SyncError
 from stac_rucio_sync.mapping.identifiers import container_did
 from stac_rucio_sync.model import Did, JsonObject
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.held import Held
 from stac_rucio_sync.stores.mirror_writes import MirrorWrites
 from stac_rucio_sync.stores.replica_rows import MirrorChanges
+from stac_rucio_sync.stores.rucio_answers import Held
 from stac_rucio_sync.stores.rucio_calls import DIDS_PER_CALL
 from stac_rucio_sync.stores.rucio_watch import RucioWatch, mirrored
 from stac_rucio_sync.stores.watch_state import WatchLock

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from stac_rucio_sync.addresses import without_default_port
 from stac_rucio_sync.model import Did, File, Found, Link, Replica, Wanted, WantedReplica
-from stac_rucio_sync.stores.held import Held, held_in, readable_first
 from stac_rucio_sync.stores.origins import OriginRses
+from stac_rucio_sync.stores.rucio_answers import Held, held_in, readable_first
 
 
 @dataclass(frozen=True, slots=True)
