@@ -261,12 +261,13 @@ class PlanOnly:
         self._on_action = on_action
 
     def apply(self, work: BatchWork, end: ReadEnd | None) -> BatchOutcome:
-        """Map a batch and show its lines."""
+        """Map a batch and show its lines; rows and replicas are counted that a run would write at most."""
         del end
         outcome = BatchOutcome()
         for wanted, found in self._mapper.map(work, outcome):
             outcome.count(wanted)
             outcome.replicas += sum(len(file.replicas) for file in wanted.files)
+            outcome.rows += 1 + (wanted.epn is not None)
             if self._on_action:
                 for action in actions(wanted, found):
                     self._on_action(action)
