@@ -18,10 +18,10 @@ from stac_rucio_sync.mapping import map_item
 from stac_rucio_sync.mapping.item import parse_item
 from stac_rucio_sync.model import ItemRead, ReadEnd, Settled, Wanted
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.rucio import RucioStore
-from stac_rucio_sync.stores.rucio_answers import SCHEMES
-from stac_rucio_sync.stores.rucio_client import make_client
+from stac_rucio_sync.stores.rucio.answers import SCHEMES
+from stac_rucio_sync.stores.rucio.client import make_client
+from stac_rucio_sync.stores.rucio.store import RucioStore
+from stac_rucio_sync.stores.tables.store import PostgresStore
 
 ITEMS, ASSETS, ROUNDS, SINGLES = 250, 4, 7, 100
 FILES = ITEMS * ASSETS

@@ -19,8 +19,8 @@ from benchmarks.items import items
 from stac_rucio_sync.model import Report
 from stac_rucio_sync.settings import Settings, load_settings
 from stac_rucio_sync.sources import ReadOptions, open_source
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.rucio import RucioStore
+from stac_rucio_sync.stores.rucio.store import RucioStore
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from stac_rucio_sync.sync import SyncJob, SyncOptions
 
 MANY, THROUGH = 1_000_000, 30_000

@@ -22,8 +22,8 @@ from stac_rucio_sync.mapping.item import parse_item
 from stac_rucio_sync.model import ItemRead
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.sources import ReadOptions, open_source
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.rucio import RucioStore
+from stac_rucio_sync.stores.rucio.store import RucioStore
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from stac_rucio_sync.sync import SyncJob
 
 REAL_ITEMS = Path(__file__).parents[2] / "shared" / "data" / "items.ndjson.gz"

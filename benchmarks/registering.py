@@ -14,9 +14,9 @@ from stac_rucio_sync.mapping import map_item
 from stac_rucio_sync.mapping.item import parse_item
 from stac_rucio_sync.model import ItemRead, Wanted
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.origins import rse_name
-from stac_rucio_sync.stores.rucio import RucioStore
-from stac_rucio_sync.stores.rucio_client import make_client
+from stac_rucio_sync.stores.rucio.client import make_client
+from stac_rucio_sync.stores.rucio.origins import rse_name
+from stac_rucio_sync.stores.rucio.store import RucioStore
 
 ITEMS, ASSETS, ROUNDS = 250, 4, 5
 

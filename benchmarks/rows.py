@@ -16,10 +16,10 @@ from stac_rucio_sync.mapping import map_item
 from stac_rucio_sync.mapping.item import parse_item
 from stac_rucio_sync.model import ItemRead, Registered, Settled
 from stac_rucio_sync.settings import Collection, Settings
-from stac_rucio_sync.stores.load import copy_statement, stage_statement, upsert_statement
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.rows import rows_of
-from stac_rucio_sync.stores.tables import ITEM, OBSCORE
+from stac_rucio_sync.stores.tables.definitions import ITEM, OBSCORE
+from stac_rucio_sync.stores.tables.load import copy_statement, stage_statement, upsert_statement
+from stac_rucio_sync.stores.tables.rows import rows_of
+from stac_rucio_sync.stores.tables.store import PostgresStore
 
 BATCHES, ITEMS, ROUNDS = 4, 500, 7
 

@@ -14,7 +14,7 @@ from stac_rucio_sync.mapping import map_item
 from stac_rucio_sync.mapping.item import parse_item
 from stac_rucio_sync.model import ItemRead, Registered, Replica, Settled
 from stac_rucio_sync.settings import Collection, Settings
-from stac_rucio_sync.stores.postgres import PostgresStore
+from stac_rucio_sync.stores.tables.store import PostgresStore
 
 ROWS, ITEMS, BATCH = 1_000_000, 20_000, 500
 TABLES = {"lake.item": 1200, "lake.file": 600, "lake.replica": 600}

@@ -20,8 +20,8 @@ from benchmarks.figures import Figure, Way, in_turns, ratio_of, seconds
 from stac_rucio_sync.executors import open_executor
 from stac_rucio_sync.model import Did, Hashed
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.rucio_calls import in_calls
-from stac_rucio_sync.stores.rucio_uploads import COPYING, RucioUploads
+from stac_rucio_sync.stores.rucio.calls import in_calls
+from stac_rucio_sync.stores.rucio.uploads import COPYING, RucioUploads
 from stac_rucio_sync.upload.job import UploadJob
 from stac_rucio_sync.upload.journal import Journal
 from stac_rucio_sync.upload.request import BATCH_FILES, UploadRequest

@@ -16,11 +16,11 @@ from benchmarks.figures import Figure, in_turns, ratio_of, seconds
 from benchmarks.items import items
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.sources import ReadOptions, Source, open_source
-from stac_rucio_sync.stores.audit_rows import AuditRows
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.rucio import RucioStore
-from stac_rucio_sync.stores.rucio_audit import PLUGINS, RucioAudit
-from stac_rucio_sync.stores.rucio_client import make_client
+from stac_rucio_sync.stores.rucio.audit import PLUGINS, RucioAudit
+from stac_rucio_sync.stores.rucio.client import make_client
+from stac_rucio_sync.stores.rucio.store import RucioStore
+from stac_rucio_sync.stores.tables.audit_rows import AuditRows
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from stac_rucio_sync.sync import SyncJob
 from stac_rucio_sync.verify import VerifyJob
 

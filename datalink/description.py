@@ -18,7 +18,7 @@ from obscore_tap.results.fields import attribute, content
 from obscore_tap.vosi import availability_document, support_capabilities
 from stac_rucio_sync.errors import SyncError, TransientError
 from stac_rucio_sync.model import Did, MirrorState, Topology
-from stac_rucio_sync.stores.mirror import Mirror
+from stac_rucio_sync.stores.tables.mirror import Mirror
 
 _SILENCE: Final = timedelta(minutes=10)
 """A watcher that was not heard of for so long is none."""

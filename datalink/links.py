@@ -13,7 +13,7 @@ from stac_rucio_sync.locality.links import Links
 from stac_rucio_sync.mapping.identifiers import did_of_publisher_did
 from stac_rucio_sync.model import Did, Extent, Place, Topology
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.mirror import Mirror
+from stac_rucio_sync.stores.tables.mirror import Mirror
 
 BATCH_IDS: Final = 1000
 _VIEWS: Final = 256

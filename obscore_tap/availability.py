@@ -9,7 +9,7 @@ from obscore_tap.database import Database
 from obscore_tap.query import Asked, Queries
 from obscore_tap.refusals import Refusal, Unavailable
 from stac_rucio_sync.errors import SyncError
-from stac_rucio_sync.stores.schema import checksums
+from stac_rucio_sync.stores.tables.schema import checksums
 
 OTHER_VERSION = "the tables are of another version than this service, which may answer wrongly or not at all"
 _SECONDS = 5.0

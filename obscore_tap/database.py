@@ -25,7 +25,7 @@ from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 from obscore_tap.meters import Meters
 from obscore_tap.refusals import Failed, Refusal, Unavailable
 from obscore_tap.results.writer import ROW_BYTES, Batch
-from stac_rucio_sync.stores.hosts import SEVERAL_SECONDS, conninfo, is_loss, is_routed
+from stac_rucio_sync.stores.tables.hosts import SEVERAL_SECONDS, conninfo, is_loss, is_routed
 
 LOG = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ from obscore_tap.uws.store import JobStore
 from stac_rucio_sync.errors import SyncError
 from stac_rucio_sync.model import MirrorState
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.mirror import Mirror
+from stac_rucio_sync.stores.tables.mirror import Mirror
 
 LOG = logging.getLogger(__name__)
 _PREFIX: Final = "stac_rucio_sync_"

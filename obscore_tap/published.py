@@ -18,7 +18,7 @@ from sqlalchemy.types import TypeEngine
 from obscore_tap.lake_tables import LAKE, LAKE_TABLES
 from obscore_tap.schema import Column, Datatype, ForeignKey, Published, Region, SchemaEntry, Table
 from obscore_tap.tap_schema import EPN_PLACE, TAP_SCHEMA, TAP_SCHEMA_TABLES, as_sql
-from stac_rucio_sync.stores.tables import EPN, OBSCORE, published_columns
+from stac_rucio_sync.stores.tables.definitions import EPN, OBSCORE, published_columns
 
 _TYPES: tuple[tuple[type[TypeEngine[Any]], Datatype], ...] = (
     (sqlalchemy.ARRAY, Datatype.DOUBLES),

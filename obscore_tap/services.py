@@ -19,7 +19,7 @@ from obscore_tap.vosi import availability_document
 from stac_rucio_sync.errors import FatalError, UsageError
 from stac_rucio_sync.locality import Network, networks_of
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.hosts import is_routed, on_primary
+from stac_rucio_sync.stores.tables.hosts import is_routed, on_primary
 
 _DESCRIBED = "SELECT table_name, column_name, datatype FROM tap_schema.columns"
 _LINKED = "SELECT TOP 1 access_url FROM ivoa.obscore"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from stac_rucio_sync.model import Change, ItemKey
 from stac_rucio_sync.sources import Reading
-from stac_rucio_sync.stores.untold import Untold
+from stac_rucio_sync.stores.tables.untold import Untold
 
 ASKED_AGAIN = 10_000
 """Items at most that a run asks for again; those that are left are first in the next one."""

@@ -29,8 +29,8 @@ from stac_rucio_sync.model import (
 from stac_rucio_sync.plan import Action, actions, settle_content
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.sizes import Sizer
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.rucio import RucioStore
+from stac_rucio_sync.stores.rucio.store import RucioStore
+from stac_rucio_sync.stores.tables.store import PostgresStore
 
 
 @dataclass(frozen=True, slots=True)

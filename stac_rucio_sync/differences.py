@@ -11,12 +11,12 @@ from typing import Any
 
 from stac_rucio_sync.addresses import without_default_port
 from stac_rucio_sync.mapping.metadata import COMMIT_KEY
-from stac_rucio_sync.model import Did, File, Registered, Replica, Settled
+from stac_rucio_sync.model import Did, File, Held, Registered, Replica, Settled
 from stac_rucio_sync.plan import Action, Sign
-from stac_rucio_sync.stores.audit_rows import RowDifference
-from stac_rucio_sync.stores.rucio_answers import Held, why_not_in_lake
-from stac_rucio_sync.stores.rucio_audit import HeldItem
-from stac_rucio_sync.stores.rucio_placed import replicas_of
+from stac_rucio_sync.stores.rucio.answers import why_not_in_lake
+from stac_rucio_sync.stores.rucio.audit import HeldItem
+from stac_rucio_sync.stores.rucio.placed import replicas_of
+from stac_rucio_sync.stores.tables.audit_rows import RowDifference
 
 OWN_PREFIX = "stac:"
 """Metadata keys that begin with it are the sync's own; others that nobody wants may be another user's."""

@@ -13,9 +13,9 @@ from stac_rucio_sync.plan import Action
 from stac_rucio_sync.removal import Removal
 from stac_rucio_sync.seen import Seen
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.rucio import RucioStore
-from stac_rucio_sync.stores.runs import DESCRIBED
+from stac_rucio_sync.stores.rucio.store import RucioStore
+from stac_rucio_sync.stores.tables.runs import DESCRIBED
+from stac_rucio_sync.stores.tables.store import PostgresStore
 
 
 @dataclass(slots=True)

@@ -23,7 +23,7 @@ from stac_rucio_sync.catalog.backup import restore as restore_catalogue
 from stac_rucio_sync.catalog.durable import sync_all_below
 from stac_rucio_sync.catalog.repository import Repository
 from stac_rucio_sync.errors import FatalError, SyncError, UsageError
-from stac_rucio_sync.stores.dump import SourceAt, dump_tables, load_tables
+from stac_rucio_sync.stores.tables.dump import SourceAt, dump_tables, load_tables
 
 MANIFEST: Final = "backup.json"
 _CATALOGUES: Final = "catalogues"

@@ -15,8 +15,8 @@ from stac_rucio_sync.parts import in_parts
 from stac_rucio_sync.plan import Action, Sign, name_of
 from stac_rucio_sync.seen import ItemKeys, Seen
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.rucio import RucioStore
+from stac_rucio_sync.stores.rucio.store import RucioStore
+from stac_rucio_sync.stores.tables.store import PostgresStore
 
 
 class Removal:

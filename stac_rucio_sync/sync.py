@@ -37,9 +37,9 @@ from stac_rucio_sync.seen import Seen
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.sizes import open_sizer
 from stac_rucio_sync.sources import Reading, Source
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.rows import plain_keys
-from stac_rucio_sync.stores.rucio import RucioStore
+from stac_rucio_sync.stores.rucio.store import RucioStore
+from stac_rucio_sync.stores.tables.rows import plain_keys
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from stac_rucio_sync.under_way import STOP_SECONDS, Taken, UnderWay
 
 _SETTINGS = "settings"

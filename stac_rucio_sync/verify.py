@@ -31,11 +31,11 @@ from stac_rucio_sync.seen import Contents, Seen
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.sizes import open_sizer
 from stac_rucio_sync.sources import Source
-from stac_rucio_sync.stores.audit_rows import AuditRows
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.rows import rows_of
-from stac_rucio_sync.stores.rucio import RucioStore
-from stac_rucio_sync.stores.rucio_audit import HeldItem, RucioAudit
+from stac_rucio_sync.stores.rucio.audit import HeldItem, RucioAudit
+from stac_rucio_sync.stores.rucio.store import RucioStore
+from stac_rucio_sync.stores.tables.audit_rows import AuditRows
+from stac_rucio_sync.stores.tables.rows import rows_of
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from stac_rucio_sync.verdict import VerifyReport
 
 _PART = 1000

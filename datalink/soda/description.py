@@ -14,7 +14,7 @@ from obscore_tap.vosi import (
     parameter_interface,
     support_capabilities,
 )
-from stac_rucio_sync.stores.mirror import Mirror
+from stac_rucio_sync.stores.tables.mirror import Mirror
 
 
 def capabilities_of(url: str, kind: Kind) -> bytes:

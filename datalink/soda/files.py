@@ -18,7 +18,7 @@ from stac_rucio_sync.locality import View
 from stac_rucio_sync.mapping.identifiers import did_of_publisher_did, obs_publisher_did
 from stac_rucio_sync.model import Extent, HeldFile, HeldItem, Replica
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.mirror import Mirror
+from stac_rucio_sync.stores.tables.mirror import Mirror
 
 _NAMED: Final = 20
 """Files of an item that a message names at most."""

@@ -24,7 +24,7 @@ from obscore_tap.uploads.fields import Field, with_unicode
 from obscore_tap.uploads.requests import Upload, UploadLimits, requested
 from obscore_tap.uploads.source import Budget, opened
 from obscore_tap.uploads.votable import VOTableReader, cell_refusal
-from stac_rucio_sync.stores.hosts import conninfo
+from stac_rucio_sync.stores.tables.hosts import conninfo
 
 LOG = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from psycopg import sql
 
 from obscore_tap.refusals import Forbidden, TooMany, Unavailable
 from obscore_tap.uws.model import InlineFile, Job, JobError, JobLimits, Phase, Result
-from stac_rucio_sync.stores.hosts import conninfo
+from stac_rucio_sync.stores.tables.hosts import conninfo
 
 CHANNEL: Final = "stac_rucio_sync_uws"
 """Notifications: the new phase of a job, or ``GONE``, and its id."""

@@ -10,11 +10,10 @@ from stac_rucio_sync.alternates.seen import SeenItem
 from stac_rucio_sync.errors import UsageError
 from stac_rucio_sync.mapping.identifiers import dataset_did, obs_publisher_did
 from stac_rucio_sync.mapping.science import science_assets
-from stac_rucio_sync.model import Did, HeldFile, HeldItem, ItemKey, Topology
+from stac_rucio_sync.model import Did, Held, HeldFile, HeldItem, ItemKey, Topology
 from stac_rucio_sync.settings import Settings, load_settings
-from stac_rucio_sync.stores.mirror import Mirror
-from stac_rucio_sync.stores.rucio_answers import Held
-from stac_rucio_sync.stores.rucio_held import RucioHeld, replicas_in
+from stac_rucio_sync.stores.rucio.held import RucioHeld, replicas_in
+from stac_rucio_sync.stores.tables.mirror import Mirror
 
 ITEMS_AT_ONCE: Final = 1000
 """Items of one look-up; pages are smaller, item collections of any size."""

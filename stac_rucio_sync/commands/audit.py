@@ -27,7 +27,7 @@ from stac_rucio_sync.errors import SyncError, UsageError
 from stac_rucio_sync.model import Did
 from stac_rucio_sync.plan import Action
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.rucio_consistency import RucioConsistency
+from stac_rucio_sync.stores.rucio.consistency import RucioConsistency
 
 EXIT_DIFFERS = 1
 

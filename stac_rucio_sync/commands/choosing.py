@@ -13,7 +13,7 @@ from stac_rucio_sync.replication.choice import Choice
 from stac_rucio_sync.replication.holdings import Holdings
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.sources import Kind, ReadOptions, Source, open_source
-from stac_rucio_sync.stores.rucio_rules import RucioRules
+from stac_rucio_sync.stores.rucio.rules import RucioRules
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -15,7 +15,7 @@ import click
 from stac_rucio_sync.lake import running_settings
 from stac_rucio_sync.logs import configure, new_id
 from stac_rucio_sync.settings import Settings, load_settings
-from stac_rucio_sync.stores.postgres import PostgresStore
+from stac_rucio_sync.stores.tables.store import PostgresStore
 
 
 @dataclass(frozen=True, slots=True)

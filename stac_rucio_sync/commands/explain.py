@@ -16,7 +16,7 @@ from stac_rucio_sync.commands.parameters import did_of
 from stac_rucio_sync.locality import Locality, Ranked, View
 from stac_rucio_sync.model import Did, HeldItem, MirrorState, Place
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.mirror import Mirror
+from stac_rucio_sync.stores.tables.mirror import Mirror
 
 EXIT_NOT_FOUND = 1
 

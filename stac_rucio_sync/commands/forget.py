@@ -13,7 +13,7 @@ from stac_rucio_sync.commands.screen import show_remarks
 from stac_rucio_sync.commands.stopping import stoppable
 from stac_rucio_sync.forgetting import ForgetReport, Forgetting
 from stac_rucio_sync.plan import Action
-from stac_rucio_sync.stores.rucio import RucioStore
+from stac_rucio_sync.stores.rucio.store import RucioStore
 
 
 @click.command()

@@ -11,7 +11,7 @@ from rucio_policy.paths import BY_NAME, PARENT_DATASET
 from stac_rucio_sync.commands.context import Invocation
 from stac_rucio_sync.commands.parameters import did_of
 from stac_rucio_sync.errors import UsageError
-from stac_rucio_sync.stores.rucio_uploads import RucioUploads
+from stac_rucio_sync.stores.rucio.uploads import RucioUploads
 from stac_rucio_sync.upload.paths import FilePath, path_at, path_by
 
 

@@ -20,7 +20,7 @@ from stac_rucio_sync.model.rules import RuleWish
 from stac_rucio_sync.replication.holdings import Holdings
 from stac_rucio_sync.replication.request import ItemFate, Request, RequestJob, RequestReport, named
 from stac_rucio_sync.replication.survey import Survey, Surveyor
-from stac_rucio_sync.stores.rucio_rules import RucioRules
+from stac_rucio_sync.stores.rucio.rules import RucioRules
 
 EXIT_SOME_FAILED = 1
 _NAMED = 20

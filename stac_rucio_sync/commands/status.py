@@ -11,7 +11,7 @@ from rich.console import Console
 from stac_rucio_sync.commands.context import Invocation, open_tables
 from stac_rucio_sync.commands.screen import table_of
 from stac_rucio_sync.model import Outcome
-from stac_rucio_sync.stores.state import SourceState
+from stac_rucio_sync.stores.tables.state import SourceState
 
 _COLUMNS = (
     "source",

@@ -26,8 +26,8 @@ from stac_rucio_sync.plan import Action
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.sources import Kind, ReadOptions, Source, names_of, open_source
 from stac_rucio_sync.sources.quarantined import QuarantinedItems
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.rucio import RucioStore
+from stac_rucio_sync.stores.rucio.store import RucioStore
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from stac_rucio_sync.sync import SyncJob, SyncOptions
 
 EXIT_SOME_FAILED = 1

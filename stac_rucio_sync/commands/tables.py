@@ -15,7 +15,7 @@ from stac_rucio_sync.keeping import Kept, back_up, lines_of, read_backup
 from stac_rucio_sync.keeping import restore as restore_backup
 from stac_rucio_sync.mapping.identifiers import obs_publisher_did
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.schema import apply_schema, schema_is_current
+from stac_rucio_sync.stores.tables.schema import apply_schema, schema_is_current
 
 EXIT_NOT_FOUND = 1
 EXIT_SOME_LEFT_OUT = 1

@@ -20,7 +20,7 @@ from stac_rucio_sync.commands.upload_outputs import UploadOutputs, output_option
 from stac_rucio_sync.executors import open_executor
 from stac_rucio_sync.model import Uploaded, UploadFate
 from stac_rucio_sync.model.uploads import readable
-from stac_rucio_sync.stores.rucio_uploads import RucioUploads
+from stac_rucio_sync.stores.rucio.uploads import RucioUploads
 from stac_rucio_sync.upload.discovery import Choice
 from stac_rucio_sync.upload.job import UploadJob
 from stac_rucio_sync.upload.journal import Journal, journal_file

@@ -17,10 +17,10 @@ from stac_rucio_sync.model import Report
 from stac_rucio_sync.plan import Action, Sign
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.sources import Kind, ReadOptions, Source, open_source
-from stac_rucio_sync.stores.audit_rows import AuditRows
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.rucio import RucioStore
-from stac_rucio_sync.stores.rucio_audit import RucioAudit
+from stac_rucio_sync.stores.rucio.audit import RucioAudit
+from stac_rucio_sync.stores.rucio.store import RucioStore
+from stac_rucio_sync.stores.tables.audit_rows import AuditRows
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from stac_rucio_sync.verdict import VerifyReport
 from stac_rucio_sync.verify import VerifyJob, VerifyOptions
 

@@ -19,8 +19,8 @@ from stac_rucio_sync.commands.stopping import stoppable
 from stac_rucio_sync.errors import TransientError
 from stac_rucio_sync.logs import are_json
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.mirror_writes import MirrorWrites
-from stac_rucio_sync.stores.rucio_watch import RucioWatch
+from stac_rucio_sync.stores.rucio.watch import RucioWatch
+from stac_rucio_sync.stores.tables.mirror_writes import MirrorWrites
 from stac_rucio_sync.watch import DidLinks, Look, Rebuild, RebuildReport, Receiver, Watcher
 
 EXIT_FAILED = 1

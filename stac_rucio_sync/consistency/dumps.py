@@ -11,7 +11,7 @@ from typing import BinaryIO, cast
 
 from stac_rucio_sync.errors import FatalError, UsageError
 from stac_rucio_sync.model.storage import StoredFile
-from stac_rucio_sync.stores.rucio_consistency import path_below
+from stac_rucio_sync.stores.rucio.consistency import path_below
 
 _GZIP = b"\x1f\x8b"
 _LONGEST = 64 * 1024

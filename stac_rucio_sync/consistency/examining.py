@@ -19,8 +19,8 @@ from stac_rucio_sync.consistency.report import RseReport
 from stac_rucio_sync.errors import FatalError, RefusedError, TransientError
 from stac_rucio_sync.model import Did, Hashed
 from stac_rucio_sync.model.storage import Elsewhere, RseReplica, StoredFile
-from stac_rucio_sync.stores.rucio_consistency import RucioConsistency
-from stac_rucio_sync.stores.storage import Storage
+from stac_rucio_sync.stores.rucio.consistency import RucioConsistency
+from stac_rucio_sync.stores.storage.folder import Storage
 
 Asked = TypeVar("Asked")
 Told = TypeVar("Told")

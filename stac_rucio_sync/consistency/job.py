@@ -21,7 +21,7 @@ from stac_rucio_sync.model import Did
 from stac_rucio_sync.model.storage import RseReplica, StoredFile
 from stac_rucio_sync.parts import in_parts
 from stac_rucio_sync.plan import Action
-from stac_rucio_sync.stores.rucio_consistency import RucioConsistency
+from stac_rucio_sync.stores.rucio.consistency import RucioConsistency
 
 BATCH: Final = 1000
 """Files a call to Rucio."""

@@ -13,9 +13,9 @@ from stac_rucio_sync.consistency.dumps import Dump
 from stac_rucio_sync.consistency.examining import Subject
 from stac_rucio_sync.consistency.report import RseReport
 from stac_rucio_sync.errors import UsageError
-from stac_rucio_sync.stores.origins import ORIGIN_ATTRIBUTE
-from stac_rucio_sync.stores.rucio_consistency import RucioConsistency, prefixes_of
-from stac_rucio_sync.stores.storage import Storage
+from stac_rucio_sync.stores.rucio.consistency import RucioConsistency, prefixes_of
+from stac_rucio_sync.stores.rucio.origins import ORIGIN_ATTRIBUTE
+from stac_rucio_sync.stores.storage.folder import Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def _storage(
     edge: RucioConsistency, settings: Mapping[str, Any], looking: Looking, dump: Dump | None
 ) -> Storage | None:
     token, certificates = edge.login()
-    from stac_rucio_sync.stores.rucio_storage import open_storage  # noqa: PLC0415 - Rucio is imported when used
+    from stac_rucio_sync.stores.storage.opening import open_storage  # noqa: PLC0415 - Rucio is imported when used
 
     try:
         return open_storage(settings, token=token, certificates=certificates, scheme=looking.scheme)

@@ -13,7 +13,7 @@ from stac_rucio_sync.errors import RefusedError, TransientError
 from stac_rucio_sync.model import Did
 from stac_rucio_sync.model.storage import StoredFile
 from stac_rucio_sync.plan import Action, Sign
-from stac_rucio_sync.stores.rucio_consistency import RucioConsistency
+from stac_rucio_sync.stores.rucio.consistency import RucioConsistency
 
 BATCH: Final = 500
 """Findings a call to Rucio."""

@@ -33,7 +33,7 @@ from stac_rucio_sync.lake.home import (
 from stac_rucio_sync.lake.ports import choose_ports
 from stac_rucio_sync.lake.processes import Processes
 from stac_rucio_sync.lake.sites import SITES, UPLOAD_RSES, wanted_state
-from stac_rucio_sync.stores.schema import apply_schema
+from stac_rucio_sync.stores.tables.schema import apply_schema
 
 Metadata = Literal["json", "postgres"]
 

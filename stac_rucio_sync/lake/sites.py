@@ -12,7 +12,7 @@ from typing import Any
 
 from rucio_policy.paths import PARENT_DATASET
 from stac_rucio_sync.locality import great_circle_km
-from stac_rucio_sync.stores.origins import ORIGIN_ATTRIBUTE, ORIGIN_DISTANCE
+from stac_rucio_sync.stores.rucio.origins import ORIGIN_ATTRIBUTE, ORIGIN_DISTANCE
 
 #: The account attribute that the policy package asks for before it lets an account keep origin RSEs.
 INGEST_ATTRIBUTE = "stac_ingest"

@@ -15,7 +15,7 @@ from stac_rucio_sync.model.found import (
     Rse,
     Settled,
 )
-from stac_rucio_sync.model.held import DidLink, Extent, HeldFile, HeldItem, MirrorState, Place, Topology
+from stac_rucio_sync.model.held import DidLink, Extent, Held, HeldFile, HeldItem, MirrorState, Place, Topology
 from stac_rucio_sync.model.identity import Did, ItemKey, JsonObject
 from stac_rucio_sync.model.read import Asset, Change, Cursor, Item, ItemBroken, ItemRead, ItemRemoved
 from stac_rucio_sync.model.removal import Gone, Kept, Removable
@@ -40,6 +40,7 @@ __all__ = [
     "FoundState",
     "Gone",
     "Hashed",
+    "Held",
     "HeldFile",
     "HeldItem",
     "Item",

@@ -12,6 +12,21 @@ from stac_rucio_sync.model.wanted import Link
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """What Rucio holds of one file."""
+
+    bytes: int | None = None
+    adler32: str | None = None
+    md5: str | None = None
+    pfns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By RSE, without default ports."""
+    states: Mapping[str, str] = field(default_factory=dict)
+    """By RSE."""
+    parents: tuple[str, ...] = ()
+    """``scope:name`` of all collections above, when asked for."""
+
+
+@dataclass(frozen=True, slots=True)
 class HeldFile:
     """A file of an item with all its replicas, in no order."""
 

@@ -9,8 +9,8 @@ from stac_rucio_sync.model import Did, JsonObject
 from stac_rucio_sync.model.rules import Rule
 from stac_rucio_sync.replication.choice import Asked
 from stac_rucio_sync.replication.holdings import Holdings
-from stac_rucio_sync.stores.refusals import DeniedError, MissingError
-from stac_rucio_sync.stores.rucio_rules import RucioRules
+from stac_rucio_sync.stores.rucio.refusals import DeniedError, MissingError
+from stac_rucio_sync.stores.rucio.rules import RucioRules
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from stac_rucio_sync.replication.transfer import (
 )
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.sources import Source
-from stac_rucio_sync.stores.rucio_download import RucioDownload
+from stac_rucio_sync.stores.rucio.download import RucioDownload
 
 
 @dataclass(slots=True)

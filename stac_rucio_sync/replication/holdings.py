@@ -10,8 +10,8 @@ from stac_rucio_sync.model import Did, Topology
 from stac_rucio_sync.model.rules import LakeFile
 from stac_rucio_sync.replication.choice import Asked
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.rucio_audit import RucioAudit
-from stac_rucio_sync.stores.rucio_held import RucioHeld, replicas_in
+from stac_rucio_sync.stores.rucio.audit import RucioAudit
+from stac_rucio_sync.stores.rucio.held import RucioHeld, replicas_in
 
 
 class Holdings:

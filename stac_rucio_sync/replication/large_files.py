@@ -16,7 +16,7 @@ from stac_rucio_sync.model.rules import LakeFile
 from stac_rucio_sync.replication.fetching import Fetcher
 from stac_rucio_sync.replication.manifest import FileFate
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.rucio_held import RucioHeld, replicas_in
+from stac_rucio_sync.stores.rucio.held import RucioHeld, replicas_in
 
 OnBytes = Callable[[int], None]
 """Is told how many bytes of the file have come so far."""

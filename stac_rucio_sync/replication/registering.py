@@ -13,7 +13,7 @@ from stac_rucio_sync.model import Did, Measured, Wanted
 from stac_rucio_sync.replication.choice import Asked
 from stac_rucio_sync.settings import Origins, Settings
 from stac_rucio_sync.sizes import open_sizer
-from stac_rucio_sync.stores.rucio import RucioStore
+from stac_rucio_sync.stores.rucio.store import RucioStore
 
 
 class Registrar:

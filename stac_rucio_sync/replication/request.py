@@ -21,8 +21,8 @@ from stac_rucio_sync.replication.registering import Registrar
 from stac_rucio_sync.replication.survey import Destination, Watched
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.sources import Source
-from stac_rucio_sync.stores.refusals import ExistsError, MissingError
-from stac_rucio_sync.stores.rucio_rules import RULES_PER_CALL, RucioRules
+from stac_rucio_sync.stores.rucio.refusals import ExistsError, MissingError
+from stac_rucio_sync.stores.rucio.rules import RULES_PER_CALL, RucioRules
 
 Targets = dict[Did, dict[Did, str]]
 """By DID that carries a rule: the items that it is for, by their datasets, with their names."""

@@ -20,7 +20,7 @@ from stac_rucio_sync.replication.manifest import FetchReport, Line
 from stac_rucio_sync.replication.request import Request, RequestJob, RequestReport
 from stac_rucio_sync.replication.survey import Destination, Survey, Surveyor, Watched
 from stac_rucio_sync.settings import Settings, load_settings
-from stac_rucio_sync.stores.rucio_rules import RucioRules
+from stac_rucio_sync.stores.rucio.rules import RucioRules
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from stac_rucio_sync.model.rules import LakeFile
 from stac_rucio_sync.replication.choice import Asked
 from stac_rucio_sync.replication.holdings import Holdings
 from stac_rucio_sync.replication.states import ItemState, State, is_copying, is_stuck, state_of
-from stac_rucio_sync.stores.rucio_rules import RucioRules
+from stac_rucio_sync.stores.rucio.rules import RucioRules
 
 _FIRST_PAUSE: Final = 0.5
 _GRACE: Final = 5.0

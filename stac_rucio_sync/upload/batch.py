@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from stac_rucio_sync.errors import FatalError, ItemError, RefusedError, TransientError
-from stac_rucio_sync.model import Did, Hashed, Uploaded, UploadFate
-from stac_rucio_sync.stores.rucio_answers import Held, readable_first
-from stac_rucio_sync.stores.rucio_uploads import AVAILABLE, COPYING, RucioUploads
+from stac_rucio_sync.model import Did, Hashed, Held, Uploaded, UploadFate
+from stac_rucio_sync.stores.rucio.answers import readable_first
+from stac_rucio_sync.stores.rucio.uploads import AVAILABLE, COPYING, RucioUploads
 from stac_rucio_sync.upload.comparison import Verdict, difference, judge
 from stac_rucio_sync.upload.journal import Entry, Journal
 from stac_rucio_sync.upload.request import UploadRequest

@@ -5,8 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final, NamedTuple
 
-from stac_rucio_sync.model import Did, Hashed
-from stac_rucio_sync.stores.rucio_answers import Held
+from stac_rucio_sync.model import Did, Hashed, Held
 
 
 class Verdict(Enum):

@@ -16,8 +16,8 @@ from typing import Any
 
 from stac_rucio_sync.errors import ItemError, UsageError
 from stac_rucio_sync.model import Uploaded, UploadFate
-from stac_rucio_sync.stores.rucio_calls import in_calls
-from stac_rucio_sync.stores.rucio_uploads import RucioUploads
+from stac_rucio_sync.stores.rucio.calls import in_calls
+from stac_rucio_sync.stores.rucio.uploads import RucioUploads
 from stac_rucio_sync.upload.batch import Batch, BatchEffects
 from stac_rucio_sync.upload.discovery import FileFound, find
 from stac_rucio_sync.upload.journal import Journal

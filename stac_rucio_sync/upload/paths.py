@@ -9,7 +9,7 @@ from typing import Any
 from rucio_policy.paths import BY_NAME, PARENT_DATASET, md5_of, parent_dataset
 from stac_rucio_sync.errors import RefusedError, UsageError
 from stac_rucio_sync.model import Did
-from stac_rucio_sync.stores.rucio_uploads import RucioUploads
+from stac_rucio_sync.stores.rucio.uploads import RucioUploads
 
 #: What an RSE uses that names no algorithm, on a server that names none either.
 _RUCIOS_DEFAULT = "hash"
@@ -145,7 +145,7 @@ def path_at(uploads: RucioUploads, rse: str, did: Did, dataset: Did | None = Non
 
 def _at(settings: Mapping[str, Any], placed: FilePath, why: str) -> FilePath:
     """Give a path the RSE that it is at, and its address there."""
-    from stac_rucio_sync.stores.rucio_protocols import StorageElement  # noqa: PLC0415 - Rucio is imported when used
+    from stac_rucio_sync.stores.storage.protocols import StorageElement  # noqa: PLC0415 - Rucio is imported when used
 
     try:
         pfn = StorageElement(settings).pfn_of(placed.path.lstrip("/"))

@@ -8,7 +8,7 @@ from typing import Final
 from rucio_policy.paths import parent_dataset
 from stac_rucio_sync.errors import UsageError
 from stac_rucio_sync.model import Did
-from stac_rucio_sync.stores.rucio_uploads import RucioUploads
+from stac_rucio_sync.stores.rucio.uploads import RucioUploads
 from stac_rucio_sync.upload.work import Storage
 
 DOMAINS: Final = ("wan", "lan")
@@ -35,8 +35,8 @@ class Targets:
     """
 
     def __init__(self, uploads: RucioUploads, rse: str, dataset: Did | None, domain: str) -> None:
-        from stac_rucio_sync.stores.protocol_objects import protocols_for  # noqa: PLC0415 - Rucio is imported when used
-        from stac_rucio_sync.stores.rucio_protocols import StorageElement  # noqa: PLC0415 - the same
+        from stac_rucio_sync.stores.storage.protocol_objects import protocols_for  # noqa: PLC0415 - Rucio is imported when used
+        from stac_rucio_sync.stores.storage.protocols import StorageElement  # noqa: PLC0415 - the same
 
         self.rse = rse
         self._uploads = uploads

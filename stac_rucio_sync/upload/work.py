@@ -19,7 +19,7 @@ from stac_rucio_sync.model import Hashed
 from stac_rucio_sync.model.storage import UNFINISHED
 
 if TYPE_CHECKING:
-    from stac_rucio_sync.stores.rucio_protocols import Put, StorageElement
+    from stac_rucio_sync.stores.storage.protocols import Put, StorageElement
 
 BLOCK: Final = 1 << 20
 """Bytes that are read at a time."""
@@ -166,7 +166,7 @@ _SERVERS = Servers()
 
 def _element(storage: Storage) -> StorageElement:
     """Return this thread's connections to a storage."""
-    from stac_rucio_sync.stores.rucio_protocols import StorageElement  # noqa: PLC0415 - Rucio is imported when used
+    from stac_rucio_sync.stores.storage.protocols import StorageElement  # noqa: PLC0415 - Rucio is imported when used
 
     known: dict[bytes, StorageElement] = _HERE.__dict__.setdefault("elements", {})
     key = storage.key()

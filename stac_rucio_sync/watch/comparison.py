@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from stac_rucio_sync.model import Did, Replica
+from stac_rucio_sync.model import Did, Held, Replica
 from stac_rucio_sync.parts import in_parts
-from stac_rucio_sync.stores.mirror_writes import MirrorWrites
-from stac_rucio_sync.stores.replica_rows import MirrorChanges
-from stac_rucio_sync.stores.rucio_answers import Held
-from stac_rucio_sync.stores.rucio_calls import DIDS_PER_CALL
-from stac_rucio_sync.stores.rucio_watch import RucioWatch, mirrored
+from stac_rucio_sync.stores.rucio.calls import DIDS_PER_CALL
+from stac_rucio_sync.stores.rucio.watch import RucioWatch, mirrored
+from stac_rucio_sync.stores.tables.mirror_writes import MirrorWrites
+from stac_rucio_sync.stores.tables.replica_rows import MirrorChanges
 
 
 class Comparison:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from stac_rucio_sync.model import Did
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.mirror_writes import MirrorWrites
-from stac_rucio_sync.stores.rucio_calls import DIDS_PER_CALL
-from stac_rucio_sync.stores.rucio_watch import RucioWatch
+from stac_rucio_sync.stores.rucio.calls import DIDS_PER_CALL
+from stac_rucio_sync.stores.rucio.watch import RucioWatch
+from stac_rucio_sync.stores.tables.mirror_writes import MirrorWrites
 
 DIDS_A_LOOK = 200
 """Metadata cost Rucio more than replicas do, and change less often."""

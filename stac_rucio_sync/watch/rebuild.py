@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from stac_rucio_sync.model import Did, JsonObject
-from stac_rucio_sync.stores.mirror_writes import MirrorWrites
-from stac_rucio_sync.stores.replica_rows import MirrorChanges
-from stac_rucio_sync.stores.rucio_calls import DIDS_PER_CALL
-from stac_rucio_sync.stores.rucio_watch import RucioWatch
+from stac_rucio_sync.stores.rucio.calls import DIDS_PER_CALL
+from stac_rucio_sync.stores.rucio.watch import RucioWatch
+from stac_rucio_sync.stores.tables.mirror_writes import MirrorWrites
+from stac_rucio_sync.stores.tables.replica_rows import MirrorChanges
 from stac_rucio_sync.watch.comparison import Comparison
 from stac_rucio_sync.watch.described import Described
 from stac_rucio_sync.watch.did_links import DidLinks

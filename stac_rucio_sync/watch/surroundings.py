@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from stac_rucio_sync.model import Rse
-from stac_rucio_sync.stores.mirror_writes import MirrorWrites
-from stac_rucio_sync.stores.rucio_topology import Exported, Way, ways
-from stac_rucio_sync.stores.rucio_watch import RucioWatch
+from stac_rucio_sync.stores.rucio.topology import Exported, Way, ways
+from stac_rucio_sync.stores.rucio.watch import RucioWatch
+from stac_rucio_sync.stores.tables.mirror_writes import MirrorWrites
 
 T = TypeVar("T")
 

@@ -4,8 +4,8 @@ A look asks for four things: what RSEs say of themselves, which replicas changed
 that users of Rucio described, and a portion of all files, in turn, whatever was heard of them. The second is quick and
 does not see deletions; events do, where Hermes sends them; the last heals within a bounded time what both have missed.
 All end in the same bulk question for files, and an answer is written unless a newer one is there
-(`stac_rucio_sync.stores.replica_rows`). So it makes no difference when a look is cut short, when an event comes twice,
-late or never, or when a sync writes at the same time.
+(`stac_rucio_sync.stores.tables.replica_rows`). So it makes no difference when a look is cut short, when an event comes
+twice, late or never, or when a sync writes at the same time.
 """
 
 from __future__ import annotations
@@ -19,14 +19,13 @@ from datetime import datetime
 
 from stac_rucio_sync.errors import FatalError, SyncError
 from stac_rucio_sync.mapping.identifiers import container_did
-from stac_rucio_sync.model import Did, JsonObject
+from stac_rucio_sync.model import Did, Held, JsonObject
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.mirror_writes import MirrorWrites
-from stac_rucio_sync.stores.replica_rows import MirrorChanges
-from stac_rucio_sync.stores.rucio_answers import Held
-from stac_rucio_sync.stores.rucio_calls import DIDS_PER_CALL
-from stac_rucio_sync.stores.rucio_watch import RucioWatch, mirrored
-from stac_rucio_sync.stores.watch_state import WatchLock
+from stac_rucio_sync.stores.rucio.calls import DIDS_PER_CALL
+from stac_rucio_sync.stores.rucio.watch import RucioWatch, mirrored
+from stac_rucio_sync.stores.tables.mirror_writes import MirrorWrites
+from stac_rucio_sync.stores.tables.replica_rows import MirrorChanges
+from stac_rucio_sync.stores.tables.watch_state import WatchLock
 from stac_rucio_sync.watch.comparison import Comparison
 from stac_rucio_sync.watch.described import Described
 from stac_rucio_sync.watch.did_links import DidLinks

@@ -10,7 +10,7 @@ import pytest
 
 from stac_rucio_sync.cli import main
 from stac_rucio_sync.settings import Rucio
-from stac_rucio_sync.stores.rucio_calls import RucioCalls
+from stac_rucio_sync.stores.rucio.calls import RucioCalls
 from tests.butler.conftest import ButlerRepository
 from tests.conftest import RunningLake
 

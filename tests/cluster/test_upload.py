@@ -18,8 +18,8 @@ import psycopg
 import pytest
 
 from stac_rucio_sync.model import Hashed
-from stac_rucio_sync.stores.rucio_protocols import StorageElement
-from stac_rucio_sync.stores.rucio_uploads import RucioUploads
+from stac_rucio_sync.stores.rucio.uploads import RucioUploads
+from stac_rucio_sync.stores.storage.protocols import StorageElement
 from tests.cluster.workers import dask_cluster
 from tests.conftest import RunningLake
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from stac_rucio_sync.settings import Rucio
-from stac_rucio_sync.stores.rucio_calls import RucioCalls
+from stac_rucio_sync.stores.rucio.calls import RucioCalls
 from tests.conftest import RunningLake
 from tests.consistency.planted import DOMAINS, SHARED_BY, Planted
 

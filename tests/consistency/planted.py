@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from stac_rucio_sync.cli import cli
 from stac_rucio_sync.model import Did
-from stac_rucio_sync.stores.rucio_calls import RucioCalls, did_json
+from stac_rucio_sync.stores.rucio.calls import RucioCalls, did_json
 from tests.conftest import RunningLake
 
 SHARED_BY = "VIENNA-LOCALGROUPDISK"

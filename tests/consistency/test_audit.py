@@ -9,7 +9,7 @@ from collections.abc import Callable
 import orjson
 import psycopg
 
-from stac_rucio_sync.stores.rucio_calls import RucioCalls, did_json
+from stac_rucio_sync.stores.rucio.calls import RucioCalls, did_json
 from tests.consistency.planted import NOW, SHARED_BY, Planted
 
 AWKWARD = ("dark % ?#&.bin", "-rf", "a,b\"c'd", "été", "..x", "a+b=c;d")

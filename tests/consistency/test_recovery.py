@@ -11,7 +11,7 @@ import pytest
 
 from stac_rucio_sync.lake.environment import ensure_environment
 from stac_rucio_sync.lake.home import server_user
-from stac_rucio_sync.stores.rucio_calls import RucioCalls, did_json
+from stac_rucio_sync.stores.rucio.calls import RucioCalls, did_json
 from tests.conftest import RunningLake
 from tests.consistency.planted import NOW, Planted
 

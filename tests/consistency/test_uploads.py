@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from stac_rucio_sync.stores.rucio_calls import RucioCalls
+from stac_rucio_sync.stores.rucio.calls import RucioCalls
 from tests.conftest import RunningLake
 from tests.consistency.planted import NOW, Planted
 from tests.faults.uploads import RSE, UploadTrial, assert_whole, make_files
 
 COUNT = 30
-_UPLOADS = "stac_rucio_sync.stores.rucio_uploads.RucioUploads"
+_UPLOADS = "stac_rucio_sync.stores.rucio.uploads.RucioUploads"
 _WEBDAV = "rucio.rse.protocols.webdav.Default"
 
 

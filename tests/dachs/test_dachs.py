@@ -13,7 +13,7 @@ import requests
 from astropy.table import Table
 from pyvo.dal.adhoc import DatalinkResults
 
-from stac_rucio_sync.stores.schema import apply_schema
+from stac_rucio_sync.stores.tables.schema import apply_schema
 from tests.dachs.comparing import TABLES, assert_same_rows, rows
 from tests.dachs.conftest import FrontEnds
 

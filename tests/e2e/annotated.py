@@ -19,11 +19,11 @@ from stac_rucio_sync.mapping.identifiers import dataset_did
 from stac_rucio_sync.model import Did, ItemKey
 from stac_rucio_sync.settings import Rucio, Settings
 from stac_rucio_sync.sources import ReadOptions, open_source
-from stac_rucio_sync.stores.mirror_writes import MirrorWrites
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.rucio import RucioStore
-from stac_rucio_sync.stores.rucio_calls import RucioCalls, did_json
-from stac_rucio_sync.stores.rucio_watch import RucioWatch
+from stac_rucio_sync.stores.rucio.calls import RucioCalls, did_json
+from stac_rucio_sync.stores.rucio.store import RucioStore
+from stac_rucio_sync.stores.rucio.watch import RucioWatch
+from stac_rucio_sync.stores.tables.mirror_writes import MirrorWrites
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from stac_rucio_sync.sync import SyncJob, SyncOptions
 from stac_rucio_sync.watch.rebuild import Rebuild
 from tests.conftest import RunningLake

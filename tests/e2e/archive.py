@@ -19,8 +19,8 @@ import requests
 from stac_rucio_sync.demo.catalogue import ensure_catalogue
 from stac_rucio_sync.settings import ENVIRONMENT_PREFIX, Settings
 from stac_rucio_sync.sources import ReadOptions, open_source
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.rucio import RucioStore
+from stac_rucio_sync.stores.rucio.store import RucioStore
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from stac_rucio_sync.sync import SyncJob, SyncOptions
 from tests.conftest import RunningLake
 from tests.ports import free_port

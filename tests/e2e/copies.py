@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from stac_rucio_sync.mapping.identifiers import dataset_did
 from stac_rucio_sync.model import Did, ItemKey
-from stac_rucio_sync.stores.mirror_writes import MirrorWrites
-from stac_rucio_sync.stores.rucio_watch import RucioWatch
+from stac_rucio_sync.stores.rucio.watch import RucioWatch
+from stac_rucio_sync.stores.tables.mirror_writes import MirrorWrites
 from stac_rucio_sync.watch import Rebuild
 from tests.e2e.archive import Archive
 from tests.lake.rest import LAKE_RSES, Account

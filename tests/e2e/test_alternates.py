@@ -25,7 +25,7 @@ from stac_rucio_sync.errors import FatalError, TransientError
 from stac_rucio_sync.locality import Locality
 from stac_rucio_sync.model import HeldFile, HeldItem, ItemKey
 from stac_rucio_sync.settings import Database, Settings
-from stac_rucio_sync.stores.mirror import Mirror
+from stac_rucio_sync.stores.tables.mirror import Mirror
 from tests.conftest import RunningLake
 from tests.e2e.annotated import SITES, Annotated, running_annotated, serving
 from tests.ports import free_port

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from stac_rucio_sync.cli import cli
 from stac_rucio_sync.errors import UsageError
-from stac_rucio_sync.stores.postgres import PostgresStore
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from tests.conftest import RunningLake
 from tests.e2e.test_sync import Bench, an_item, bench, make_bench
 

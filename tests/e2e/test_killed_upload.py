@@ -10,7 +10,7 @@ from tests.conftest import RunningLake
 from tests.faults.uploads import UploadTrial, assert_whole, make_files
 
 COUNT = 40
-_UPLOADS = "stac_rucio_sync.stores.rucio_uploads.RucioUploads"
+_UPLOADS = "stac_rucio_sync.stores.rucio.uploads.RucioUploads"
 _WEBDAV = "rucio.rse.protocols.webdav.Default"
 
 

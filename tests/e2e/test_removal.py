@@ -19,9 +19,9 @@ from stac_rucio_sync.http import Patience
 from stac_rucio_sync.model import Change, Cursor, ItemKey, ItemRead, ItemRemoved, Report
 from stac_rucio_sync.settings import Rucio, Settings
 from stac_rucio_sync.sources import Reading, ReadOptions, Source, open_source
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.rucio import RucioStore
-from stac_rucio_sync.stores.rucio_calls import RucioCalls
+from stac_rucio_sync.stores.rucio.calls import RucioCalls
+from stac_rucio_sync.stores.rucio.store import RucioStore
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from stac_rucio_sync.sync import SyncJob, SyncOptions
 from tests.conftest import RunningLake
 from tests.e2e.chosen.found import ask_rucio, ask_tables

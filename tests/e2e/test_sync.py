@@ -16,8 +16,8 @@ from stac_rucio_sync.errors import FatalError, UsageError
 from stac_rucio_sync.model import Report
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.sources import ReadOptions, open_source
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.rucio import RucioStore
+from stac_rucio_sync.stores.rucio.store import RucioStore
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from stac_rucio_sync.sync import SyncJob, SyncOptions
 from tests.conftest import RunningLake
 

@@ -24,13 +24,13 @@ from stac_rucio_sync.mapping.item import parse_item
 from stac_rucio_sync.model import Did, ItemRead, Registered, Report, Settled
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.sources import ReadOptions, Source, open_source
-from stac_rucio_sync.stores import rucio_watch
-from stac_rucio_sync.stores.mirror_writes import MirrorWrites
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.rucio import RucioStore
-from stac_rucio_sync.stores.rucio_client import make_client
-from stac_rucio_sync.stores.rucio_watch import RucioWatch
-from stac_rucio_sync.stores.tables import OBSCORE, loaded_columns
+from stac_rucio_sync.stores.rucio import watch as rucio_watch
+from stac_rucio_sync.stores.rucio.client import make_client
+from stac_rucio_sync.stores.rucio.store import RucioStore
+from stac_rucio_sync.stores.rucio.watch import RucioWatch
+from stac_rucio_sync.stores.tables.definitions import OBSCORE, loaded_columns
+from stac_rucio_sync.stores.tables.mirror_writes import MirrorWrites
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from stac_rucio_sync.sync import SyncJob, SyncOptions
 from stac_rucio_sync.watch import Heard, Look, Rebuild, Watcher
 from tests.conftest import RunningLake

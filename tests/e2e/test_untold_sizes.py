@@ -16,8 +16,8 @@ from stac_rucio_sync.catalog.transaction import transaction
 from stac_rucio_sync.http import Patience
 from stac_rucio_sync.model import Report
 from stac_rucio_sync.sources import ReadOptions, open_source
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.rucio import RucioStore
+from stac_rucio_sync.stores.rucio.store import RucioStore
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from stac_rucio_sync.sync import SyncJob, SyncOptions
 from tests.e2e.test_sync import Bench, an_item, make_bench
 from tests.unit.loopback import Answer, Loopback, serving

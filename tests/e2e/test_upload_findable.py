@@ -16,7 +16,7 @@ import requests
 from stac_rucio_sync.catalog.repository import Repository
 from stac_rucio_sync.cli import main
 from stac_rucio_sync.settings import ENVIRONMENT_PREFIX, Rucio
-from stac_rucio_sync.stores.rucio_calls import RucioCalls
+from stac_rucio_sync.stores.rucio.calls import RucioCalls
 from tests.catalog.examples import item
 from tests.catalog.test_fits_processor import image, wcs_at
 from tests.conftest import RunningLake

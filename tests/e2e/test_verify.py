@@ -12,11 +12,11 @@ import psycopg
 import pytest
 
 from stac_rucio_sync.sources import ReadOptions, open_source
-from stac_rucio_sync.stores.audit_rows import AuditRows
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.rucio import RucioStore
-from stac_rucio_sync.stores.rucio_audit import RucioAudit
-from stac_rucio_sync.stores.rucio_calls import RucioCalls
+from stac_rucio_sync.stores.rucio.audit import RucioAudit
+from stac_rucio_sync.stores.rucio.calls import RucioCalls
+from stac_rucio_sync.stores.rucio.store import RucioStore
+from stac_rucio_sync.stores.tables.audit_rows import AuditRows
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from stac_rucio_sync.sync import SyncJob
 from stac_rucio_sync.verdict import VerifyReport
 from stac_rucio_sync.verify import VerifyJob, VerifyOptions

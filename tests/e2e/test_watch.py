@@ -23,9 +23,9 @@ import requests
 from stac_rucio_sync.errors import UsageError
 from stac_rucio_sync.lake.home import HOME_VARIABLE
 from stac_rucio_sync.settings import Rucio, Settings
-from stac_rucio_sync.stores.mirror_writes import MirrorWrites
-from stac_rucio_sync.stores.rucio_calls import RucioCalls
-from stac_rucio_sync.stores.rucio_watch import RucioWatch
+from stac_rucio_sync.stores.rucio.calls import RucioCalls
+from stac_rucio_sync.stores.rucio.watch import RucioWatch
+from stac_rucio_sync.stores.tables.mirror_writes import MirrorWrites
 from stac_rucio_sync.watch import DidLinks, Look, Rebuild, Receiver, Watcher, heard_in
 from stac_rucio_sync.watch.surroundings import FEWEST_WAYS_A_LOOK, RSES_A_LOOK, Surroundings
 from tests.conftest import RunningLake

@@ -15,7 +15,7 @@ from rucio_policy.paths import BY_NAME
 from stac_rucio_sync.cli import cli
 from stac_rucio_sync.errors import UsageError
 from stac_rucio_sync.model import Did
-from stac_rucio_sync.stores.rucio_uploads import RucioUploads
+from stac_rucio_sync.stores.rucio.uploads import RucioUploads
 from stac_rucio_sync.upload.paths import path_at
 from tests.conftest import RunningLake
 from tests.lake.rest import Account, origin_protocol, replica

@@ -23,7 +23,7 @@ from stac_rucio_sync.errors import RefusedError
 from stac_rucio_sync.lake.environment import ensure_environment
 from stac_rucio_sync.lake.home import server_user
 from stac_rucio_sync.model import Hashed
-from stac_rucio_sync.stores.rucio_protocols import StorageElement
+from stac_rucio_sync.stores.storage.protocols import StorageElement
 from tests.conftest import RunningLake
 from tests.ports import free_port
 

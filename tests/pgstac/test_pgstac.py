@@ -14,8 +14,8 @@ from stac_rucio_sync.errors import UsageError
 from stac_rucio_sync.http import Patience
 from stac_rucio_sync.model import Cursor, ItemRead, Report
 from stac_rucio_sync.sources import Reading, ReadOptions, open_source
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.rucio import RucioStore
+from stac_rucio_sync.stores.rucio.store import RucioStore
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from stac_rucio_sync.sync import SyncJob, SyncOptions
 from tests.conftest import RunningLake
 from tests.pgstac.catalogue import COUNT, an_item, everything

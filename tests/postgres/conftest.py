@@ -16,8 +16,8 @@ from psycopg import sql
 from stac_rucio_sync.lake.cluster import Cluster, database_url
 from stac_rucio_sync.lake.home import DATABASE_ROLES, LakeHome, server_user
 from stac_rucio_sync.lake.processes import Processes
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.schema import apply_schema
+from stac_rucio_sync.stores.tables.schema import apply_schema
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from tests.disk import spare_the_disk
 from tests.ports import free_port
 

@@ -18,8 +18,8 @@ import psycopg
 from stac_rucio_sync.lake.cluster import DATABASE, find_installation
 from stac_rucio_sync.lake.home import LakeHome, server_user
 from stac_rucio_sync.lake.processes import Processes
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.schema import apply_schema
+from stac_rucio_sync.stores.tables.schema import apply_schema
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from tests.ports import free_port
 from tests.postgres.conftest import Server, make_server
 from tests.postgres.examples import settled_item, wanted_item

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from stac_rucio_sync.stores.schema import apply_schema
+from stac_rucio_sync.stores.tables.schema import apply_schema
 from tests.postgres.conftest import Database
 
 SCRIPT = Path(__file__).parents[2] / "deploy" / "images" / "stac-rucio-sync" / "accounts.py"

@@ -9,7 +9,7 @@ import pytest
 
 from obscore_tap.published import make_published
 from obscore_tap.schema import Datatype
-from stac_rucio_sync.stores.postgres import PostgresStore
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from tests.postgres.examples import epn_row, obscore_row, settled_item, wanted_item
 
 

@@ -14,8 +14,8 @@ from datalink.description import availability_of as links_availability
 from datalink.soda.description import availability_of as cutouts_availability
 from obscore_tap.services import Services, open_services
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.mirror import Mirror
-from stac_rucio_sync.stores.schema import apply_schema
+from stac_rucio_sync.stores.tables.mirror import Mirror
+from stac_rucio_sync.stores.tables.schema import apply_schema
 from tests.postgres.conftest import Database
 
 STARTED = datetime(2026, 1, 2, tzinfo=UTC)

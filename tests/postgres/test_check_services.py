@@ -8,7 +8,7 @@ import pytest
 from obscore_tap.services import check_services
 from stac_rucio_sync.errors import FatalError, UsageError
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.schema import apply_schema
+from stac_rucio_sync.stores.tables.schema import apply_schema
 from tests.postgres.conftest import Database
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from stac_rucio_sync.errors import RefusedError
 from stac_rucio_sync.model import Did, ItemKey, ReadEnd, Replica, Rse
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.state import Place
+from stac_rucio_sync.stores.tables.state import Place
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from tests.postgres.examples import epn_row, file_of, link_of, obscore_row, settled_item, wanted_item
 
 CONTENT = ("obscore", "epn", "file", "link", "replica", "item")

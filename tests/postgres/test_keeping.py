@@ -17,8 +17,8 @@ from stac_rucio_sync.errors import FatalError, UsageError
 from stac_rucio_sync.keeping import Kept, back_up, lines_of, read_backup, restore
 from stac_rucio_sync.model import ItemRead, ReadEnd
 from stac_rucio_sync.sources import ReadOptions, open_source
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.schema import apply_schema, schema_is_current
+from stac_rucio_sync.stores.tables.schema import apply_schema, schema_is_current
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from tests.catalog.examples import item
 from tests.postgres.conftest import Database, Server, make_database
 from tests.postgres.examples import settled_item, wanted_item

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 import requests
 
-from stac_rucio_sync.stores.schema import apply_schema
+from stac_rucio_sync.stores.tables.schema import apply_schema
 from tests.ports import free_port
 from tests.postgres.conftest import Database
 from tests.postgres.test_uws_queries import LONG, RUNNING, VOTABLE, count

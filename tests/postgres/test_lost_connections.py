@@ -10,9 +10,9 @@ import psycopg
 import pytest
 
 from stac_rucio_sync.errors import TransientError, UsageError
-from stac_rucio_sync.stores import session
-from stac_rucio_sync.stores.mirror_writes import MirrorWrites
-from stac_rucio_sync.stores.postgres import PostgresStore
+from stac_rucio_sync.stores.tables import session
+from stac_rucio_sync.stores.tables.mirror_writes import MirrorWrites
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from tests.postgres.conftest import Database, Server
 from tests.postgres.examples import settled_item, wanted_item
 from tests.relay import Relay, relay_before

@@ -13,10 +13,10 @@ import pytest
 from stac_rucio_sync.errors import TransientError
 from stac_rucio_sync.lake.cluster import DATABASE
 from stac_rucio_sync.model import Did, DidLink, Extent, ItemKey, MirrorState, Replica
-from stac_rucio_sync.stores import mirror as module
-from stac_rucio_sync.stores.mirror import Mirror
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.schema import apply_schema
+from stac_rucio_sync.stores.tables import mirror as module
+from stac_rucio_sync.stores.tables.mirror import Mirror
+from stac_rucio_sync.stores.tables.schema import apply_schema
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from tests.postgres.conftest import Database, Server, make_server
 from tests.postgres.examples import epn_row, file_of, link_of, obscore_row, settled_item, wanted_item
 

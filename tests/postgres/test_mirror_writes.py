@@ -13,9 +13,9 @@ import pytest
 
 from stac_rucio_sync.errors import UsageError
 from stac_rucio_sync.model import Did, Replica, Rse
-from stac_rucio_sync.stores.mirror_writes import MirrorWrites
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.replica_rows import MirrorChanges
+from stac_rucio_sync.stores.tables.mirror_writes import MirrorWrites
+from stac_rucio_sync.stores.tables.replica_rows import MirrorChanges
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from tests.postgres.conftest import Database
 from tests.postgres.examples import settled_item, wanted_item
 

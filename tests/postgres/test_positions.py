@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from stac_rucio_sync.stores.postgres import PostgresStore
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from tests.postgres.examples import obscore_row, settled_item, wanted_item
 
 CONE = "position <@ scircle(spoint(radians(%s), radians(%s)), radians(%s))"

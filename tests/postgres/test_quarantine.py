@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from stac_rucio_sync.model import ItemKey, Quarantined, ReadEnd
-from stac_rucio_sync.stores.postgres import PostgresStore
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from tests.postgres.examples import settled_item, wanted_item
 
 KEY = ItemKey("survey", "tile-1")

@@ -7,8 +7,8 @@ import pytest
 
 from stac_rucio_sync.errors import FatalError
 from stac_rucio_sync.model import Fate, Outcome, Report, run_end
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.state import SourceState
+from stac_rucio_sync.stores.tables.state import SourceState
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from tests.postgres.conftest import Database
 
 

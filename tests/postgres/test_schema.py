@@ -15,9 +15,10 @@ from sqlalchemy.dialects import postgresql
 
 from stac_rucio_sync.errors import FatalError, UsageError
 from stac_rucio_sync.model import EpnRow, ObsCoreRow, Rse
-from stac_rucio_sync.stores import schema, tables
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.schema import apply_schema, schema_files, schema_is_current
+from stac_rucio_sync.stores.tables import definitions as tables
+from stac_rucio_sync.stores.tables import schema
+from stac_rucio_sync.stores.tables.schema import apply_schema, schema_files, schema_is_current
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from tests.postgres.conftest import Database, Server, make_database
 from tests.postgres.examples import settled_item, wanted_item
 

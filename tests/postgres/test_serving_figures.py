@@ -16,8 +16,8 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from stac_rucio_sync.model import ReadEnd, Report, run_end
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.schema import apply_schema
+from stac_rucio_sync.stores.tables.schema import apply_schema
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from tests.ports import free_port
 from tests.postgres.conftest import Database
 from tests.postgres.test_killed_server import processes_below, until

@@ -13,9 +13,9 @@ import pytest
 from stac_rucio_sync.errors import FatalError, TransientError, UsageError
 from stac_rucio_sync.lake.cluster import DATABASE
 from stac_rucio_sync.model import ItemKey, Replica
-from stac_rucio_sync.stores import session
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.schema import apply_schema
+from stac_rucio_sync.stores.tables import session
+from stac_rucio_sync.stores.tables.schema import apply_schema
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from tests.postgres.conftest import ROLES, Database, Server, make_server
 from tests.postgres.examples import file_of, settled_item, wanted_item
 

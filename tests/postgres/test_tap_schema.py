@@ -12,8 +12,8 @@ from obscore_tap.published import make_published
 from obscore_tap.schema import Column, Table
 from obscore_tap.tap_schema import ROWS, TAP_SCHEMA_TABLES
 from stac_rucio_sync.model import Rse
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.schema import apply_schema
+from stac_rucio_sync.stores.tables.schema import apply_schema
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from tests.postgres.conftest import Database, Server, make_database
 from tests.postgres.examples import settled_item, wanted_item
 

@@ -20,9 +20,9 @@ from stac_rucio_sync.mapping import map_item
 from stac_rucio_sync.mapping.item import parse_item
 from stac_rucio_sync.model import ItemKey, ItemRead, ObsCoreRow, Registered, Settled
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.schema import apply_schema
-from stac_rucio_sync.stores.tables import OBSCORE, loaded_columns
+from stac_rucio_sync.stores.tables.definitions import OBSCORE, loaded_columns
+from stac_rucio_sync.stores.tables.schema import apply_schema
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from tests.postgres.conftest import Database, Server
 from tests.postgres.examples import obscore_row, settled_item, wanted_item
 

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from stac_rucio_sync.model import ItemKey
-from stac_rucio_sync.stores.postgres import PostgresStore
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from tests.postgres.examples import settled_item, wanted_item
 
 KEYS = [ItemKey("survey", f"tile-{number}") for number in range(1, 4)]

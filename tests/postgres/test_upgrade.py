@@ -11,8 +11,8 @@ from psycopg import sql
 
 from obscore_tap.services import check_services
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.postgres import PostgresStore
-from stac_rucio_sync.stores.schema import apply_schema, schema_files, schema_is_current
+from stac_rucio_sync.stores.tables.schema import apply_schema, schema_files, schema_is_current
+from stac_rucio_sync.stores.tables.store import PostgresStore
 from tests.postgres.conftest import Database
 from tests.postgres.examples import settled_item, wanted_item
 

@@ -16,7 +16,7 @@ from astropy.table import Table as AstropyTable
 from obscore_tap.adql.translate import translate
 from obscore_tap.published import make_published
 from obscore_tap.uploads import UploadLimits, Uploads
-from stac_rucio_sync.stores.schema import apply_schema
+from stac_rucio_sync.stores.tables.schema import apply_schema
 from tests.postgres.conftest import Database, Server, make_database
 
 pytestmark = pytest.mark.slow  # ten seconds for the rows of the large table

@@ -28,7 +28,7 @@ from obscore_tap.refusals import Refusal, TooLarge
 from obscore_tap.schema import Datatype, Published, Table
 from obscore_tap.uploads import UploadLimits, Uploads
 from obscore_tap.uploads.load import UPLOAD_LOCKS
-from stac_rucio_sync.stores.schema import apply_schema
+from stac_rucio_sync.stores.tables.schema import apply_schema
 from tests.postgres.conftest import Database, Server, make_database
 
 SERIALIZATIONS = ("tabledata", "binary", "binary2")

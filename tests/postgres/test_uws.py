@@ -22,7 +22,7 @@ from werkzeug.test import TestResponse
 from obscore_tap.refusals import Refusal
 from obscore_tap.uws import JobKind, JobLimits, JobRun, Jobs, job_list
 from obscore_tap.uws.store import JOB_LOCKS
-from stac_rucio_sync.stores.schema import apply_schema
+from stac_rucio_sync.stores.tables.schema import apply_schema
 from tests.postgres.conftest import Database, Server, make_database
 from tests.xsd import schema_faults
 

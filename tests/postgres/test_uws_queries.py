@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from obscore_tap.app import create_app
 from obscore_tap.tap.jobs import EXTENSION
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.schema import apply_schema
+from stac_rucio_sync.stores.tables.schema import apply_schema
 from tests.postgres.conftest import Database
 
 LONG = (

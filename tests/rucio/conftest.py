@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from stac_rucio_sync.settings import Rucio, Settings
-from stac_rucio_sync.stores.rucio import RucioStore
-from stac_rucio_sync.stores.rucio_calls import RucioCalls
+from stac_rucio_sync.stores.rucio.calls import RucioCalls
+from stac_rucio_sync.stores.rucio.store import RucioStore
 from tests.rucio.catalogue import Catalogue
 
 

@@ -25,7 +25,7 @@ from stac_rucio_sync.replication.states import ItemState
 from stac_rucio_sync.replication.survey import Destination, Surveyor
 from stac_rucio_sync.settings import Settings
 from stac_rucio_sync.sources import Source, open_source
-from stac_rucio_sync.stores.rucio_rules import RucioRules
+from stac_rucio_sync.stores.rucio.rules import RucioRules
 from tests.conftest import RunningLake
 
 VIENNA, SYDNEY, SAN_FRANCISCO = "VIENNA-DISK", "SYDNEY-DISK", "SANFRANCISCO-DISK"

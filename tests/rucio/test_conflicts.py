@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from stac_rucio_sync.model import Did, File
-from stac_rucio_sync.stores.rucio import RucioStore
-from stac_rucio_sync.stores.rucio_calls import RucioCalls
+from stac_rucio_sync.stores.rucio.calls import RucioCalls
+from stac_rucio_sync.stores.rucio.store import RucioStore
 from tests.rucio.catalogue import Catalogue, recorded
 
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from stac_rucio_sync.stores.rucio import RucioStore
+from stac_rucio_sync.stores.rucio.store import RucioStore
 from tests.rucio.catalogue import Catalogue
 
 

@@ -14,7 +14,7 @@ import pytest
 from stac_rucio_sync.model import Did
 from stac_rucio_sync.replication.choice import Choice
 from stac_rucio_sync.replication.manifest import FileFate, Line
-from stac_rucio_sync.stores.rucio_calls import RucioCalls, did_json
+from stac_rucio_sync.stores.rucio.calls import RucioCalls, did_json
 from tests.lake.rest import ORIGIN_DOMAINS
 from tests.rucio.searched import SYDNEY, VIENNA, Searched
 

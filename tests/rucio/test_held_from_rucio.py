@@ -16,9 +16,9 @@ from stac_rucio_sync.mapping.identifiers import version_did
 from stac_rucio_sync.mapping.item import parse_item
 from stac_rucio_sync.model import ItemRead, Wanted
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.origins import rse_name
-from stac_rucio_sync.stores.rucio import RucioStore
-from stac_rucio_sync.stores.rucio_calls import RucioCalls
+from stac_rucio_sync.stores.rucio.calls import RucioCalls
+from stac_rucio_sync.stores.rucio.origins import rse_name
+from stac_rucio_sync.stores.rucio.store import RucioStore
 from tests.conftest import RunningLake
 from tests.rucio.catalogue import recorded
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from stac_rucio_sync.model import Did, File, LakePlace
-from stac_rucio_sync.stores.origins import rse_name
-from stac_rucio_sync.stores.rucio import RucioStore
-from stac_rucio_sync.stores.rucio_calls import RucioCalls
+from stac_rucio_sync.stores.rucio.calls import RucioCalls
+from stac_rucio_sync.stores.rucio.origins import rse_name
+from stac_rucio_sync.stores.rucio.store import RucioStore
 from tests.rucio.catalogue import Catalogue, recorded
 
 RSE, OTHER = "VIENNA-DISK", "SYDNEY-DISK"

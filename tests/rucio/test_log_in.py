@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stac_rucio_sync.settings import Rucio
-from stac_rucio_sync.stores.rucio_calls import RucioCalls
+from stac_rucio_sync.stores.rucio.calls import RucioCalls
 from tests.conftest import RunningLake
 from tests.stumbling import stumbling
 

@@ -11,9 +11,9 @@ import pytest
 
 from stac_rucio_sync.errors import FatalError, SyncError
 from stac_rucio_sync.settings import Origins
-from stac_rucio_sync.stores.origins import rse_name
-from stac_rucio_sync.stores.rucio import RucioStore
-from stac_rucio_sync.stores.rucio_calls import RucioCalls
+from stac_rucio_sync.stores.rucio.calls import RucioCalls
+from stac_rucio_sync.stores.rucio.origins import rse_name
+from stac_rucio_sync.stores.rucio.store import RucioStore
 from tests.rucio.catalogue import Catalogue
 
 

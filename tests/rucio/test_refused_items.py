@@ -18,8 +18,8 @@ import pytest
 from stac_rucio_sync.errors import FatalError
 from stac_rucio_sync.model import Did, Wanted
 from stac_rucio_sync.settings import Origins, Rucio, Settings
-from stac_rucio_sync.stores.rucio import RucioStore
-from stac_rucio_sync.stores.rucio_calls import RucioCalls
+from stac_rucio_sync.stores.rucio.calls import RucioCalls
+from stac_rucio_sync.stores.rucio.store import RucioStore
 from tests.rucio.catalogue import Catalogue
 
 
@@ -80,7 +80,7 @@ def test_a_missing_configuration_is_fatal(catalogue: Catalogue, tmp_path: Path) 
 def test_the_setting_wins_over_a_broken_environment(lake: Any) -> None:
     script = (
         "import sys; from pathlib import Path; from stac_rucio_sync.settings import Rucio\n"
-        "from stac_rucio_sync.stores.rucio_calls import RucioCalls; import stac_rucio_sync.stores.rucio\n"
+        "from stac_rucio_sync.stores.rucio.calls import RucioCalls; import stac_rucio_sync.stores.rucio.store\n"
         "assert 'rucio' not in sys.modules, 'Rucio is imported before it is used'\n"
         "config = Path(sys.argv[1]) if len(sys.argv) > 1 else None\n"
         "print(RucioCalls(Rucio(config=config)).send('whoami')['account'])"

@@ -8,8 +8,8 @@ from typing import Any
 
 from stac_rucio_sync.model import Did, Replica
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores.rucio import RucioStore
-from stac_rucio_sync.stores.rucio_calls import RucioCalls
+from stac_rucio_sync.stores.rucio.calls import RucioCalls
+from stac_rucio_sync.stores.rucio.store import RucioStore
 from tests.rucio.catalogue import Catalogue, recorded
 
 

@@ -15,8 +15,8 @@ from stac_rucio_sync.replication.choice import Choice
 from stac_rucio_sync.replication.ending import end_rules
 from stac_rucio_sync.replication.request import ItemFate, Request, RequestJob
 from stac_rucio_sync.replication.states import State
-from stac_rucio_sync.stores.rucio_calls import RucioCalls
-from stac_rucio_sync.stores.rucio_rules import RucioRules
+from stac_rucio_sync.stores.rucio.calls import RucioCalls
+from stac_rucio_sync.stores.rucio.rules import RucioRules
 from tests.rucio.searched import SAN_FRANCISCO, SYDNEY, VIENNA, Searched
 
 SECONDS = 100.0

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from stac_rucio_sync.settings import Rucio
-from stac_rucio_sync.stores.rucio_calls import RucioCalls
-from stac_rucio_sync.stores.rucio_topology import RucioTopology
+from stac_rucio_sync.stores.rucio.calls import RucioCalls
+from stac_rucio_sync.stores.rucio.topology import RucioTopology
 from tests.conftest import RunningLake
 from tests.stumbling import stumbling
 

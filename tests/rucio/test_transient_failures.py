@@ -12,9 +12,9 @@ import pytest
 
 from stac_rucio_sync.errors import TransientError
 from stac_rucio_sync.settings import Rucio
-from stac_rucio_sync.stores import rucio_calls
-from stac_rucio_sync.stores.rucio import RucioStore
-from stac_rucio_sync.stores.rucio_calls import RucioCalls
+from stac_rucio_sync.stores.rucio import calls as rucio_calls
+from stac_rucio_sync.stores.rucio.calls import RucioCalls
+from stac_rucio_sync.stores.rucio.store import RucioStore
 from tests.rucio.catalogue import Catalogue
 from tests.stumbling import Proxy, Stumbles, stumbling
 

@@ -11,7 +11,7 @@ import pytest
 from stac_rucio_sync.errors import FatalError, UsageError
 from stac_rucio_sync.lake.home import server_user
 from stac_rucio_sync.model import Did, UploadFate
-from stac_rucio_sync.stores import storage_failures
+from stac_rucio_sync.stores.storage import failures as storage_failures
 from stac_rucio_sync.upload.work import send
 from tests.conftest import RunningLake
 from tests.ports import free_port

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from stac_rucio_sync.model import UploadFate
-from stac_rucio_sync.stores import storage_failures
-from stac_rucio_sync.stores.protocol_calls import ATTEMPTS
+from stac_rucio_sync.stores.storage import failures as storage_failures
+from stac_rucio_sync.stores.storage.protocol_calls import ATTEMPTS
 from tests.conftest import RunningLake
 from tests.rucio.uploading import Uploading, Watched, uploading
 from tests.stumbling import Proxy, proxy_before

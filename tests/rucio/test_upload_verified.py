@@ -57,6 +57,6 @@ def test_bytes_that_change_on_their_way_are_not_taken_for_the_file(
     ],
 )  # fmt: skip
 def test_checksums_are_read_as_storages_write_them(header: str, told: dict[str, str]) -> None:
-    from stac_rucio_sync.stores.protocol_objects import digests
+    from stac_rucio_sync.stores.storage.protocol_objects import digests
 
     assert digests(header) == told

@@ -14,8 +14,8 @@ import requests
 
 from stac_rucio_sync.model import Did, Uploaded, UploadFate
 from stac_rucio_sync.settings import Rucio, Settings
-from stac_rucio_sync.stores.rucio_calls import RucioCalls
-from stac_rucio_sync.stores.rucio_uploads import RucioUploads
+from stac_rucio_sync.stores.rucio.calls import RucioCalls
+from stac_rucio_sync.stores.rucio.uploads import RucioUploads
 from stac_rucio_sync.upload.job import UploadJob
 from stac_rucio_sync.upload.journal import Journal
 from stac_rucio_sync.upload.request import UploadRequest

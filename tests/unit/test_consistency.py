@@ -36,10 +36,11 @@ from stac_rucio_sync.model import Did, Hashed
 from stac_rucio_sync.model.storage import Elsewhere, RseReplica, StoredFile
 from stac_rucio_sync.plan import Sign
 from stac_rucio_sync.settings import Settings
-from stac_rucio_sync.stores import storage_failures, storage_webdav
-from stac_rucio_sync.stores.rucio_consistency import RucioConsistency, path_below, prefixes_of
-from stac_rucio_sync.stores.storage import confined, hashed
-from stac_rucio_sync.stores.storage_webdav import WebDavStorage
+from stac_rucio_sync.stores.rucio.consistency import RucioConsistency, path_below, prefixes_of
+from stac_rucio_sync.stores.storage import failures as storage_failures
+from stac_rucio_sync.stores.storage import webdav as storage_webdav
+from stac_rucio_sync.stores.storage.folder import confined, hashed
+from stac_rucio_sync.stores.storage.webdav import WebDavStorage
 from tests.unit.loopback import Answer, Asked, serving
 
 REPLICA = RseReplica(Did("s", "n"), "DISK", "AVAILABLE", "s/n", 3, "024d0127", "900150983cd24fb0d6963f7d28e17f72")

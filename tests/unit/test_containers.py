@@ -21,7 +21,7 @@ from stac_rucio_sync.lake.configs import server_config
 from stac_rucio_sync.lake.home import PORT_NAMES, LakeHome, LakeState
 from stac_rucio_sync.lake.sites import INGEST_ATTRIBUTE, SITES, distance_km
 from stac_rucio_sync.settings import load_settings
-from stac_rucio_sync.stores.origins import ORIGIN_ATTRIBUTE, ORIGIN_DISTANCE
+from stac_rucio_sync.stores.rucio.origins import ORIGIN_ATTRIBUTE, ORIGIN_DISTANCE
 
 ROOT = Path(__file__).parents[2]
 COMPOSE_FILE = ROOT / "docker-compose.yml"

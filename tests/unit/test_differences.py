@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 
 from stac_rucio_sync.differences import lake_differences, row_action, row_differences, same_json, settled_of
-from stac_rucio_sync.model import Did, File, Found, ItemKey, LakePlace, Link, ObsCoreRow, Wanted, WantedReplica
+from stac_rucio_sync.model import Did, File, Found, Held, ItemKey, LakePlace, Link, ObsCoreRow, Wanted, WantedReplica
 from stac_rucio_sync.plan import Action, Sign
-from stac_rucio_sync.stores.audit_rows import RowDifference
-from stac_rucio_sync.stores.rucio_answers import Held
-from stac_rucio_sync.stores.rucio_audit import HeldItem
-from stac_rucio_sync.stores.rucio_placed import Placed
+from stac_rucio_sync.stores.rucio.audit import HeldItem
+from stac_rucio_sync.stores.rucio.placed import Placed
+from stac_rucio_sync.stores.tables.audit_rows import RowDifference
 from stac_rucio_sync.verdict import VerifyReport
 
 KEY = ItemKey("survey", "tile")

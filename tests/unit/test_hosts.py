@@ -9,10 +9,10 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from stac_rucio_sync.errors import TransientError, UsageError
-from stac_rucio_sync.stores.dump import dump_tables
-from stac_rucio_sync.stores.hosts import Purpose, conninfo, is_loss, is_routed, on_primary
-from stac_rucio_sync.stores.schema import apply_schema, schema_is_current
-from stac_rucio_sync.stores.session import translated
+from stac_rucio_sync.stores.tables.dump import dump_tables
+from stac_rucio_sync.stores.tables.hosts import Purpose, conninfo, is_loss, is_routed, on_primary
+from stac_rucio_sync.stores.tables.schema import apply_schema, schema_is_current
+from stac_rucio_sync.stores.tables.session import translated
 
 ONE = "postgresql://reader@db/archive"
 TWO = "postgresql://reader@a,b:5433/archive"

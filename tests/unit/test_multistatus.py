@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stac_rucio_sync.stores.multistatus import MalformedError, Resource, resources
+from stac_rucio_sync.stores.storage.multistatus import MalformedError, Resource, resources
 
 FOLDER = b"""<?xml version="1.0" encoding="utf-8"?>
 <D:multistatus xmlns:D="DAV:" xmlns:x="urn:example">

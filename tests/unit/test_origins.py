@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from stac_rucio_sync.addresses import origin_of, with_port, without_default_port
 from stac_rucio_sync.errors import UsageError
 from stac_rucio_sync.settings import Origins, Rucio
-from stac_rucio_sync.stores.origins import OriginRses, rse_name
-from stac_rucio_sync.stores.rucio_calls import RucioCalls, in_calls
+from stac_rucio_sync.stores.rucio.calls import RucioCalls, in_calls
+from stac_rucio_sync.stores.rucio.origins import OriginRses, rse_name
 
 RUCIO_RSE_NAME = re.compile(r"^([A-Z0-9]+([_-][A-Z0-9]+)*)$")
 

@@ -10,7 +10,7 @@ import requests
 from rucio.common import exception
 
 from stac_rucio_sync.errors import RefusedError, TransientError
-from stac_rucio_sync.stores.storage_failures import is_transient
+from stac_rucio_sync.stores.storage.failures import is_transient
 
 raised: Any = exception  # Rucio types its exceptions in part
 

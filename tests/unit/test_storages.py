@@ -15,10 +15,11 @@ import requests
 
 from stac_rucio_sync.errors import RefusedError, TransientError
 from stac_rucio_sync.model.storage import StoredFile
-from stac_rucio_sync.stores import storage_failures, storage_webdav
-from stac_rucio_sync.stores.side_by_side import side_by_side
-from stac_rucio_sync.stores.storage import FolderStorage, hashed
-from stac_rucio_sync.stores.storage_webdav import WebDavStorage
+from stac_rucio_sync.stores.storage import failures as storage_failures
+from stac_rucio_sync.stores.storage import webdav as storage_webdav
+from stac_rucio_sync.stores.storage.folder import FolderStorage, hashed
+from stac_rucio_sync.stores.storage.side_by_side import side_by_side
+from stac_rucio_sync.stores.storage.webdav import WebDavStorage
 from tests.unit.loopback import Answer, Asked, Loopback, serving
 
 

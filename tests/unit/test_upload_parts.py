@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from stac_rucio_sync.errors import FatalError, ItemError, UsageError
 from stac_rucio_sync.mapping.escapes import unescape
 from stac_rucio_sync.mapping.identifiers import is_rucio_name
-from stac_rucio_sync.model import Did, Hashed, UploadFate
-from stac_rucio_sync.stores.rucio_answers import Held
+from stac_rucio_sync.model import Did, Hashed, Held, UploadFate
 from stac_rucio_sync.upload.comparison import Verdict, judge
 from stac_rucio_sync.upload.discovery import Choice, FileFound, find
 from stac_rucio_sync.upload.journal import Journal

@@ -1,0 +1,1 @@
+"""Rucio: what is registered, ruled, removed and read there, behind one client."""

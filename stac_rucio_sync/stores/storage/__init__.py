@@ -1,0 +1,1 @@
+"""The storage of RSEs, written and read by its own protocols."""
