@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import psycopg
@@ -13,7 +13,7 @@ from psycopg import errors
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
 
-from stac_rucio_sync.errors import FatalError, UsageError
+from stac_rucio_sync.errors import FatalError, SyncError, TransientError, UsageError
 from stac_rucio_sync.model import EpnRow, ObsCoreRow, Rse
 from stac_rucio_sync.stores.tables import definitions as tables
 from stac_rucio_sync.stores.tables import schema
@@ -106,11 +106,14 @@ def test_views_can_be_left_out_and_the_epn_schema_named(empty_database: Database
         assert connection.execute("SELECT * FROM mars_atlas.epn_core, ivoa.obscore").fetchall() == []
 
 
-def test_an_unreachable_database_is_fatal() -> None:
-    url = "postgresql://nobody@127.0.0.1:1/none"
-    for attempt in (apply_schema, schema_is_current, PostgresStore.open):
-        with pytest.raises(FatalError, match="cannot connect"):
-            attempt(url)
+@pytest.mark.parametrize(
+    ("attempt", "error"),
+    [(apply_schema, FatalError), (schema_is_current, FatalError), (PostgresStore.open, TransientError)],
+)
+def test_an_unreachable_database_ends_a_command(attempt: Callable[[str], object], error: type[SyncError]) -> None:
+    """One that works on waits for it: to it, the failure is transient."""
+    with pytest.raises(error, match="cannot connect"):
+        attempt("postgresql://nobody@127.0.0.1:1/none")
 
 
 def test_a_database_without_the_schema_names_the_way_out(empty_database: Database) -> None:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from stac_rucio_sync.errors import TransientError
+from stac_rucio_sync.model.rules import RuleWish
 from stac_rucio_sync.settings import Rucio
 from stac_rucio_sync.stores.rucio import calls as rucio_calls
 from stac_rucio_sync.stores.rucio.calls import RucioCalls
+from stac_rucio_sync.stores.rucio.rules import RucioRules
 from stac_rucio_sync.stores.rucio.store import RucioStore
+from tests.faults.harness import wait_until
 from tests.rucio.catalogue import Catalogue
 from tests.stumbling import Proxy, Stumbles, stumbling
 
@@ -123,3 +128,22 @@ def test_a_server_that_never_answers_is_left_after_the_time_out(
         with pytest.raises(TransientError):
             store.register([(catalogue.item("m31"), None)])
         release.set()
+
+
+def test_rows_that_somebody_else_holds_in_rucios_database_are_waited_for(
+    lake: Any, catalogue: Catalogue, store: RucioStore, rucio: RucioCalls
+) -> None:
+    wanted = catalogue.item("m31", catalogue.file("m31", "b1", b"bytes"))
+    store.register([(wanted, None)])
+    did = wanted.files[0].did
+    assert lake.settings.database.admin_url is not None
+    with closing(RucioRules(lake.settings)) as rules, ThreadPoolExecutor(1) as beside:
+        rules.own()  # so that it is logged in
+        sent = rules.requests
+        with psycopg.connect(lake.settings.database.admin_url.get_secret_value()) as daemon:
+            daemon.execute("SELECT 1 FROM dev.replicas WHERE scope = %s FOR UPDATE", [did.scope])
+            adding = beside.submit(rules.add, [did], RuleWish("VIENNA-DISK"))
+            wait_until(lambda: rules.requests > sent + 1 or adding.done(), "Rucio refuses")
+        [rule] = adding.result(timeout=100)
+    assert rucio.send("get_replication_rule", rule)["name"] == did.name
+    assert len(list(rucio.send("list_did_rules", did.scope, did.name))) == 1

@@ -44,6 +44,12 @@ _SERVERS = 500
 _TOKEN = re.compile(r"[!-~]([ -~]*[!-~])?")
 """What a header can carry; the subjects of certificates that some tokens hold have spaces."""
 
+_LOCKED = re.compile(
+    r"LockNotAvailable|could not obtain lock|could not serialize|ORA-000(?:54|60)|Lock wait timeout|deadlock",
+    re.IGNORECASE,
+)
+"""Databases' words where a daemon is at the same rows (Rucio waits for few locks): nothing was done."""
+
 _TRANSIENT = (
     requests.RequestException,
     rucio_errors.ServerConnectionException,
@@ -302,7 +308,8 @@ def translated(error: Exception) -> SyncError | None:
         if isinstance(error, kinds):
             return ours(text)
     if isinstance(error, rucio_errors.DatabaseException):
-        return FaultError(f"DatabaseException: {text}")
+        kind = TransientError if _LOCKED.search(text) else FaultError
+        return kind(f"DatabaseException: {text}")
     if isinstance(error, rucio_errors.RucioException):
         return RefusedError(f"{type(error).__name__}: {text}" if text else type(error).__name__)
     return None

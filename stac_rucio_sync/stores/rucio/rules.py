@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
-
 from stac_rucio_sync.errors import RefusedError, UsageError
 from stac_rucio_sync.model import Did
 from stac_rucio_sync.model.rules import Quota, Rule, RuleWish
 from stac_rucio_sync.stores.rucio.account import RucioAccount
 from stac_rucio_sync.stores.rucio.calls import did_json, in_calls
-from stac_rucio_sync.stores.rucio.refusals import DeniedError, FaultError, MissingError
+from stac_rucio_sync.stores.rucio.refusals import DeniedError, MissingError
 
 RULES_PER_CALL: Final = 250
 """Rucio makes all rules of a call in one transaction, with a lock for every file."""
@@ -124,12 +122,7 @@ class RucioRules(RucioAccount):
         RefusedError
             Rucio refuses them: the quota, too few RSEs, an RSE that is closed for writing ...
         """
-        # Where a daemon of Rucio works on the same files just then, its database refuses: nothing was made.
-        calm = Retrying(
-            retry=retry_if_exception_type(FaultError), stop=stop_after_attempt(4), wait=wait_exponential(), reraise=True
-        )
-        ids = calm(
-            self._calls.send,
+        ids = self._calls.send(
             "add_replication_rule",
             [did_json(did) for did in dids],
             wish.copies,
