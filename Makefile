@@ -46,7 +46,7 @@ test-unit: install  ## Only the pure tests, in seconds
 	@$(PYTEST) -m "not slow" tests/unit
 
 test-examples: install  ## The tests that make up their examples, 20 times with others (5 minutes)
-	@for round in {1..20}; do $(PYTEST) -q -m "hypothesis and not slow" --hypothesis-profile exploring tests/unit tests/catalog; done
+	@for round in {1..20}; do $(PYTEST) -q -m "hypothesis and not slow" --hypothesis-profile exploring tests/unit tests/catalog || exit; done
 
 test-pgstac: system install  ## Opt-in: sources on a real pgstac server (installs PostGIS)
 	@scripts/system-packages.sh pgstac
