@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 import tempfile
 from datetime import datetime
 from pathlib import Path
+from time import monotonic, sleep
+from typing import Final
 
 import pygit2
 
@@ -18,6 +21,10 @@ from stac_rucio_sync.catalog.objects import Commit, Entry, Folder, HeadMovedErro
 from stac_rucio_sync.catalog.packs import Pending
 from stac_rucio_sync.catalog.pointers import ATTRIBUTES, Pointer, attributes, is_named, large_in, pointer_in
 
+LOG = logging.getLogger(__name__)
+
+ABANDONED: Final = 10.0
+"""Seconds after which nobody lives who locked a reference: git does so for milliseconds."""
 _CHUNK = 1 << 20
 _EMAIL = "catalog@stac-rucio-sync.invalid"
 
@@ -132,7 +139,14 @@ class GitWriting:
         return [entry.oid for entry in self.folder(oid).values()] if kind == "tree" else []
 
     def _move_head(self, oid: str) -> None:
-        """Compare and set in one, by git's own lock on a reference: a push from outside may come in between."""
+        try:
+            self._compare_and_set(oid)
+        except OSError:  # the reference is locked; or something else is wrong, which it will be again
+            _wait_until_free(self._objects.place / f"{BRANCH}.lock")
+            self._compare_and_set(oid)
+
+    def _compare_and_set(self, oid: str) -> None:
+        """Move the head by git's own lock on a reference: a push from outside may come in between."""
         references = self._references
         try:
             if self._head is None:
@@ -153,6 +167,27 @@ class GitWriting:
         for path in self._large:
             path.unlink(missing_ok=True)
         self._large.clear()
+
+
+def _wait_until_free(lock: Path) -> None:
+    """Wait for whoever moves the branch; a lock that nobody takes away was left by a process that was killed."""
+    holder, since = _holder(lock), monotonic()
+    while holder is not None:
+        if monotonic() - since > ABANDONED:
+            LOG.warning("%s was left by a process that was killed: it is taken away", lock)
+            lock.unlink(missing_ok=True)
+            return
+        sleep(0.05)
+        if (now := _holder(lock)) != holder:
+            holder, since = now, monotonic()
+
+
+def _holder(lock: Path) -> tuple[int, int] | None:
+    try:
+        found = lock.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _name(author: str) -> str:

@@ -7,11 +7,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from stac_rucio_sync.catalog import git_writing
 from stac_rucio_sync.catalog.git_objects import GitObjects
 from stac_rucio_sync.catalog.lock import owner, writer_lock
 from stac_rucio_sync.catalog.objects import HeadMovedError, MissingObjectError, Objects, Writing
@@ -141,6 +144,35 @@ def test_who_begins_from_an_older_head_is_refused(objects: Objects) -> None:
         with pytest.raises(HeadMovedError):
             late.save(edits.save(), "late", "me", WHEN)
     assert objects.head() == head
+
+
+@pytest.fixture
+def lock(tmp_path: Path) -> Iterator[Path]:
+    """The lock of a branch that has one commit, as git takes it."""
+    with closing(GitObjects.create(tmp_path / "repository")) as made:
+        commit(made, {"a": b"1"})
+        path = made.place / "refs" / "heads" / "main.lock"
+        path.touch(exist_ok=False)
+        yield path
+
+
+def test_a_branch_that_a_killed_process_left_locked_is_freed(
+    lock: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(git_writing, "ABANDONED", 0.1)
+    with closing(GitObjects(lock.parents[2])) as objects:
+        assert commit(objects, {"a": b"2"}) == objects.head()
+    assert not lock.exists()
+    assert "killed" in caplog.text
+
+
+def test_whoever_moves_the_branch_just_now_is_waited_for(lock: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with closing(GitObjects(lock.parents[2])) as objects, ThreadPoolExecutor(1) as beside:
+        committing = beside.submit(commit, objects, {"a": b"2"})
+        assert wait([committing], timeout=0.3).not_done
+        lock.unlink()
+        assert committing.result(timeout=100) == objects.head()
+    assert caplog.text == ""
 
 
 def test_large_files_keep_their_bytes_and_stay_where_they_came_from(objects: Objects, tmp_path: Path) -> None:
